@@ -1,0 +1,1 @@
+//! Guests in languages other than Rust.
