@@ -133,10 +133,11 @@ fn is_member(path: &str) -> bool {
     let Some(folder) = path.strip_suffix("Cargo.toml") else {
         return false;
     };
-    match folder.split('/').collect::<Vec<_>>().as_slice() {
-        [""] | ["bench" | "xtask", ""] | ["crates", _, ""] => true,
-        _ => false,
-    }
+    let parts: Vec<_> = folder.split('/').collect();
+    matches!(
+        parts.as_slice(),
+        [""] | ["bench" | "xtask", ""] | ["crates", _, ""]
+    )
 }
 
 fn is_rust_of_member(path: &str) -> bool {

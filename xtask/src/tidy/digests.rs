@@ -1,5 +1,6 @@
 //! Every checked-in `.wasm` is the one whose digest was reviewed: it stands in a `SHA256SUMS` above it.
 
+use super::links::resolve;
 use super::{Finding, Repository};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -11,14 +12,11 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut listed = BTreeSet::new();
     for (path, text) in repository.texts() {
-        let Some(folder) = path
-            .strip_suffix(SUMS)
-            .filter(|folder| folder.is_empty() || folder.ends_with('/'))
-        else {
+        if path.rsplit('/').next() != Some(SUMS) {
             continue;
-        };
+        }
         for (index, line) in text.lines().enumerate() {
-            match entry(repository, folder, line) {
+            match entry(repository, path, line) {
                 Ok(file) => drop(listed.insert(file)),
                 Err(message) => findings.push(Finding::new(path, index + 1, message)),
             }
@@ -37,11 +35,11 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
 }
 
 /// The file a line of `sha256sum` output names, when its digest is right.
-fn entry(repository: &Repository, folder: &str, line: &str) -> Result<String, String> {
+fn entry(repository: &Repository, sums: &str, line: &str) -> Result<String, String> {
     let Some((digest, name)) = line.split_once("  ") else {
         return Err("is not `<digest>  <file>`".to_owned());
     };
-    let file = format!("{folder}{name}");
+    let file = resolve(sums, name);
     let Some(bytes) = repository.files.get(&file) else {
         return Err(format!("`{name}` is not there"));
     };
@@ -82,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_wasm_file_must_match_its_digest() {
-        check_sums(&format!("{EMPTY}  x.wasm\n"), &[]);
+        check_sums(&format!("{EMPTY}  x.wasm\n{EMPTY}  ../b.txt\n"), &[]);
         let unlisted = (
             "a/x.wasm",
             1,

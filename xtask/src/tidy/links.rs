@@ -28,8 +28,8 @@ fn refusal(repository: &Repository, from: &str, target: &str) -> Option<String> 
     is_missing.then(|| format!("links to `{target}`, which is no heading there"))
 }
 
-/// The path from the root that `target` means in the document `from`.
-fn resolve(from: &str, target: &str) -> String {
+/// The path from the root that `target` means in the file `from`.
+pub(super) fn resolve(from: &str, target: &str) -> String {
     if target.is_empty() {
         return from.to_owned();
     }
