@@ -51,7 +51,11 @@ pub(crate) fn root() -> &'static Path {
 ///
 /// When neither that variable, nor the platform's cache folder, nor a home is known.
 pub(crate) fn cache() -> Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     from("XTASK_CACHE")
         .or_else(|| from("XDG_CACHE_HOME").map(|base| base.join("wassette-dev")))
         .or_else(|| from("LOCALAPPDATA").map(|base| base.join("wassette-dev")))
@@ -73,7 +77,9 @@ pub(crate) fn cargo() -> Command {
 /// When it cannot start or does not succeed.
 pub(crate) fn exec(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
-    let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run `{shown}`"))?;
     if !status.success() {
         bail!("`{shown}` ended with {status}");
     }
