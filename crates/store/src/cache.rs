@@ -1,0 +1,212 @@
+//! Compiled code, kept so that a second start compiles nothing.
+//!
+//! To this module the files are opaque: who writes them authenticates them and checks them when reading
+//! (the folder is private, but that is the second wall, not the first). Losing any of them costs time only,
+//! so writing is atomic and synced like everything else, but every failure may be ignored by the caller.
+
+use std::cmp::Reverse;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fs::{self, RegularFile};
+use crate::{StoreError, error};
+
+/// Most bytes all compiled files may have together. Some hundred large components.
+const CACHE_BYTES_MAX: u64 = 4 << 30;
+
+/// Longest name of a compiled file in bytes.
+pub const CACHE_NAME_BYTES_MAX: usize = 200;
+
+/// What our files end in, so that a foreign file is never counted or evicted.
+const SUFFIX: &str = ".compiled";
+
+/// A bounded folder of files that may vanish at any time.
+#[derive(Clone, Debug)]
+pub struct CompiledCache {
+    folder: PathBuf,
+    bytes_max: u64,
+}
+
+impl CompiledCache {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            bytes_max: CACHE_BYTES_MAX,
+        }
+    }
+
+    /// Reads a file and notes that it was used; `None` when there is none. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the name is not in `[a-z0-9.-]`, begins with `.` or is longer than
+    /// [`CACHE_NAME_BYTES_MAX`], when the file is no regular file of ours, or cannot be read.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(name)?;
+        let failed = |source| StoreError::io(error::READ, &path, source);
+        let file = match RegularFile::open_own(&path).map_err(io::Error::from) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        file.touch();
+        fs::read_opened(file, self.bytes_max).map(Some).map_err(failed)
+    }
+
+    /// Writes a file so that it is seen whole or not at all, and removes the least recently used ones
+    /// while there are too many bytes. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooLarge`], [`StoreError::Full`] or [`StoreError::Io`]. A caller who only wanted to
+    /// save time goes on without.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(name)?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size > self.bytes_max {
+            return Err(StoreError::TooLarge {
+                what: "the compiled code",
+                bytes: size,
+                bytes_max: self.bytes_max,
+            });
+        }
+        fs::write(&path, bytes).map_err(|source| StoreError::io("write", &path, source))?;
+        self.evict(&path)
+            .map_err(|source| StoreError::io("list", &self.folder, source))
+    }
+
+    /// Removes a file; no error when there is none. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the name is not legal or the file cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path(name)?;
+        fs::remove(&path)
+            .map(drop)
+            .map_err(|source| StoreError::io("remove", &path, source))
+    }
+
+    /// SECURITY: no name leaves the folder or meets a temporary file.
+    fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let legal =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
+        if name.is_empty()
+            || name.len() > CACHE_NAME_BYTES_MAX
+            || name.starts_with('.')
+            || !name.bytes().all(legal)
+        {
+            let source = io::Error::new(io::ErrorKind::InvalidFilename, "not a name of compiled code");
+            return Err(StoreError::io("use", Path::new(name), source));
+        }
+        Ok(self.folder.join(format!("{name}{SUFFIX}")))
+    }
+
+    /// Keeps the most recently used files that fit, and always the one just written.
+    fn evict(&self, written: &Path) -> io::Result<()> {
+        let mut entries = fs::entries(&self.folder)?;
+        entries.retain(|entry| entry.name.ends_with(SUFFIX));
+        entries.sort_by_key(|entry| (entry.path != written, Reverse(entry.modified)));
+        let mut bytes = 0_u64;
+        for entry in entries {
+            bytes = bytes.saturating_add(entry.bytes);
+            if bytes > self.bytes_max {
+                fs::remove(&entry.path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn cache(bytes_max: u64) -> (tempfile::TempDir, CompiledCache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CompiledCache {
+            folder: folder.path().to_owned(),
+            bytes_max,
+        };
+        (folder, cache)
+    }
+
+    #[track_caller]
+    fn age(cache: &CompiledCache, name: &str, seconds: u64) {
+        let file = fs::open_append(&cache.path(name).unwrap()).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_written_is_read_until_it_is_removed() {
+        let (_folder, cache) = cache(100);
+        assert_eq!(cache.read("a").unwrap(), None);
+        cache.write("a", b"one").unwrap();
+        cache.write("a", b"two").unwrap();
+        assert_eq!(cache.read("a").unwrap().as_deref(), Some(&b"two"[..]));
+        cache.remove("a").unwrap();
+        cache.remove("a").unwrap();
+        assert_eq!(cache.read("a").unwrap(), None);
+    }
+
+    #[test]
+    fn least_recently_used_goes_first_and_foreign_files_stay() {
+        let (folder, cache) = cache(10);
+        let foreign = folder.path().join("notes");
+        fs::write(&foreign, &[0; 100]).unwrap();
+        cache.write("a", &[1; 4]).unwrap();
+        cache.write("b", &[2; 4]).unwrap();
+        age(&cache, "a", 100);
+        age(&cache, "b", 200);
+        // Reading counts as use: `b` is now younger than `a`.
+        assert!(cache.read("b").unwrap().is_some());
+        cache.write("c", &[3; 4]).unwrap();
+        assert_eq!(cache.read("a").unwrap(), None);
+        assert!(cache.read("b").unwrap().is_some());
+        assert!(cache.read("c").unwrap().is_some());
+        assert_eq!(fs::size(&foreign).unwrap(), Some(100));
+    }
+
+    #[test]
+    fn what_can_never_fit_is_refused_and_evicts_nothing() {
+        let (_folder, cache) = cache(10);
+        cache.write("a", &[1; 10]).unwrap();
+        assert!(matches!(
+            cache.write("b", &[1; 11]),
+            Err(StoreError::TooLarge { bytes: 11, .. })
+        ));
+        assert!(cache.read("a").unwrap().is_some());
+    }
+
+    #[test]
+    fn names_that_could_leave_the_folder_are_refused() {
+        let (_folder, cache) = cache(10);
+        let long = "a".repeat(CACHE_NAME_BYTES_MAX + 1);
+        for name in [
+            "", ".", "..", ".a", "../a", "a/b", "a\\b", "A", "a_b", "a\0", "é", &long,
+        ] {
+            let refused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidFilename);
+            assert!(refused(cache.write(name, b"x")), "{name:?}");
+            assert!(refused(cache.read(name).map(drop)), "{name:?}");
+            assert!(refused(cache.remove(name)), "{name:?}");
+        }
+        let longest = "a".repeat(CACHE_NAME_BYTES_MAX);
+        cache.write(&longest, b"x").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_followed() {
+        let (folder, cache) = cache(10);
+        let secret = folder.path().join("secret");
+        fs::write(&secret, b"s").unwrap();
+        std::os::unix::fs::symlink(&secret, folder.path().join("a.compiled")).unwrap();
+        assert!(matches!(cache.read("a"), Err(StoreError::Io { .. })));
+        // Writing replaces the link, not what it points to.
+        cache.write("a", b"x").unwrap();
+        assert_eq!(fs::read(&secret, 10).unwrap(), b"s");
+        assert_eq!(cache.read("a").unwrap().as_deref(), Some(&b"x"[..]));
+    }
+}

@@ -1,0 +1,71 @@
+//! Who may remove files, and when.
+//!
+//! One file, `lock`, is locked by the operating system, so that a killed process leaves nothing behind:
+//!
+//! | who | how |
+//! |---|---|
+//! | a commit, and whoever puts a blob that a later commit needs | shared, for milliseconds |
+//! | the collector of garbage, and whoever opens (and perhaps migrates) the database | exclusive |
+//!
+//! INVARIANT: a blob is removed only under the exclusive lock, and a record is written only under a shared
+//! one after its blob was seen. So no record ever points to a blob that a collector removed.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::fs::{self, File, TryLockError};
+use crate::{StoreError, error};
+
+/// Longest wait for another process: far beyond any collection, short enough for a person to see an error.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Between two attempts. The system's blocking call has no time limit.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Keeps the collector of garbage away from blobs that were put and not yet committed, while it lives.
+///
+/// Hold it over `put` and `commit`, never over a download or a compilation: opening the store waits for it.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct Hold {
+    _file: File,
+}
+
+/// The lock's file, by path: each holder opens it anew, because the system counts locks per open file.
+#[derive(Clone, Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+}
+
+impl Lock {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Waits until nobody collects. Blocks.
+    pub(crate) fn shared(&self) -> Result<Hold, StoreError> {
+        self.wait(File::try_lock_shared)
+    }
+
+    /// Waits until nobody holds the lock in any way. Blocks.
+    pub(crate) fn exclusive(&self) -> Result<Hold, StoreError> {
+        self.wait(File::try_lock)
+    }
+
+    fn wait(&self, attempt: fn(&File) -> Result<(), TryLockError>) -> Result<Hold, StoreError> {
+        let failed = |source| StoreError::io(error::LOCK, &self.path, source);
+        let file = fs::open_lock(&self.path).map_err(failed)?;
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            match attempt(&file) {
+                Ok(()) => return Ok(Hold { _file: file }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(self.path.clone())),
+            }
+        }
+    }
+}
