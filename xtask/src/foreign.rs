@@ -1,11 +1,15 @@
 //! Builds the guests in languages other than Rust: the kitchen sink of `tests/guests/wit/kitchen.wit` in
 //! JavaScript (two engines), Python, C and Go.
 //!
-//! A guest lies in a folder named after the digest of all that decides its bytes: its sources, the WIT,
-//! the versions of the tools and this recipe. So a second run builds nothing, and a changed source never
-//! finds an old guest. Every guest is built in a scratch folder under paths relative to it, because some
-//! tools write the paths they see into the component, or caches beside the sources.
+//! A guest lies beside a stamp, the digest of all that decides its bytes: its sources, the WIT, the
+//! versions of the tools and this recipe. So a second run builds nothing. Every guest is built in a scratch
+//! folder under paths relative to it, because some tools write the paths they see into the component, or
+//! caches beside the sources.
+//!
+//! The one in C is small, and the same bytes come out of every build: it is checked in, with a `SHA256SUMS`
+//! beside its sources that names the component and what it was built from; `cargo xtask tidy` compares.
 
+use crate::guests::digest;
 use crate::setup::{Toolchain, fingerprint};
 use crate::step;
 use anyhow::{Context as _, Result, ensure};
@@ -34,12 +38,49 @@ const WIT_TOOL: &[&str] = &[
     "tests/guests/wit-tool/src/main.rs",
 ];
 
+/// The guest that is checked in: its name in the folder of built guests, and its place in the repository.
+const CHECKED_IN: (&str, &str) = ("kitchen-c.wasm", "tests/guests/built/kitchen-c.wasm");
+/// What it is made of, and where the digests stand.
+const CHECKED_IN_SOURCES: [&str; 5] = [
+    "tests/guests/c/kitchen.c",
+    "tests/guests/wit-tool/Cargo.lock",
+    "tests/guests/wit-tool/Cargo.toml",
+    "tests/guests/wit-tool/src/main.rs",
+    "tests/guests/wit/kitchen.wit",
+];
+const SUMS: &str = "tests/guests/c/SHA256SUMS";
+
 const GUESTS: [Guest; 5] = [
-    Guest { name: "quickjs", sources: "javascript", tools: &[NPM], build: quickjs },
-    Guest { name: "starlingmonkey", sources: "javascript", tools: &[NPM], build: starlingmonkey },
-    Guest { name: "python", sources: "python", tools: &[PYPI], build: python },
-    Guest { name: "c", sources: "c", tools: WIT_TOOL, build: c },
-    Guest { name: "go", sources: "go", tools: WIT_TOOL, build: go },
+    Guest {
+        name: "quickjs",
+        sources: "javascript",
+        tools: &[NPM],
+        build: quickjs,
+    },
+    Guest {
+        name: "starlingmonkey",
+        sources: "javascript",
+        tools: &[NPM],
+        build: starlingmonkey,
+    },
+    Guest {
+        name: "python",
+        sources: "python",
+        tools: &[PYPI],
+        build: python,
+    },
+    Guest {
+        name: "c",
+        sources: "c",
+        tools: WIT_TOOL,
+        build: c,
+    },
+    Guest {
+        name: "go",
+        sources: "go",
+        tools: WIT_TOOL,
+        build: go,
+    },
 ];
 
 /// What every guest implements; in the scratch folder it lies alone, as the tools want it.
@@ -53,25 +94,79 @@ const OUTPUT: &str = "kitchen.wasm";
 ///
 /// When a source cannot be read or a tool fails.
 pub(crate) fn build(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
-    GUESTS.iter().map(|guest| guest.find_or_build(toolchain)).collect()
+    GUESTS
+        .iter()
+        .map(|guest| guest.find_or_build(toolchain))
+        .collect()
+}
+
+/// Copies the guest in C to its place in the repository and writes the sums.
+///
+/// # Errors
+///
+/// When a file cannot be read or written.
+pub(crate) fn check_in(built: &Path) -> Result<()> {
+    let root = step::root();
+    let (name, place) = CHECKED_IN;
+    fs::create_dir_all(root.join("tests/guests/built"))?;
+    fs::copy(built.join(name), root.join(place)).context("cannot copy the guest in C")?;
+    write(&root.join(SUMS), &sums()?)
+}
+
+/// Fails unless the checked-in guest in C is the one just built, and the sums are those of the sources.
+///
+/// # Errors
+///
+/// When they are not, or a file cannot be read.
+pub(crate) fn verify(built: &Path) -> Result<()> {
+    let root = step::root();
+    let (name, place) = CHECKED_IN;
+    let is_same = fs::read(built.join(name))? == fs::read(root.join(place)).unwrap_or_default();
+    ensure!(
+        is_same,
+        "`{place}` is not what its sources build: run `cargo xtask guests` and commit"
+    );
+    ensure!(
+        read(&root.join(SUMS))? == sums()?,
+        "`{SUMS}` is out of date: run `cargo xtask guests` and commit"
+    );
+    Ok(())
+}
+
+/// The digests of the checked-in guest and its sources, in the form of `sha256sum`, relative to `SUMS`.
+fn sums() -> Result<String> {
+    let mut lines = Vec::new();
+    for path in CHECKED_IN_SOURCES.iter().chain([&CHECKED_IN.1]) {
+        let bytes = fs::read(step::root().join(path)).with_context(|| format!("cannot read `{path}`"))?;
+        let below = path.strip_prefix("tests/guests/").unwrap_or(path);
+        let name = below
+            .strip_prefix("c/")
+            .map_or_else(|| format!("../{below}"), ToOwned::to_owned);
+        lines.push(format!("{}  {name}\n", digest(&bytes)));
+    }
+    Ok(lines.concat())
 }
 
 impl Guest {
     fn find_or_build(&self, toolchain: &Toolchain) -> Result<PathBuf> {
         let sources = self.sources()?;
-        let folder = toolchain.built().join(format!("{}-{}", self.name, self.digest(&sources)?));
-        let guest = folder.join(format!("kitchen-{}.wasm", self.name));
-        if guest.is_file() {
+        let digest = self.digest(&sources)?;
+        let built = toolchain.built();
+        let guest = built.join(format!("kitchen-{}.wasm", self.name));
+        let stamp = guest.with_extension("stamp");
+        if guest.is_file() && fs::read_to_string(&stamp).is_ok_and(|text| text == digest) {
             return Ok(guest);
         }
         println!("    kitchen-{}", self.name);
-        let scratch = folder.join(format!("build-{}", std::process::id()));
+        let scratch = built.join(format!("build-{}-{}", self.name, std::process::id()));
         for (name, text) in &sources {
             write(&scratch.join(name), text)?;
         }
-        (self.build)(toolchain, &scratch).with_context(|| format!("cannot build the guest `{}`", self.name))?;
-        // Last, and in one step: a build that was interrupted leaves no guest.
+        (self.build)(toolchain, &scratch)
+            .with_context(|| format!("cannot build the guest `{}`", self.name))?;
+        // The stamp last: a build that was interrupted is done again.
         fs::rename(scratch.join(OUTPUT), &guest).context("the tools wrote no component")?;
+        write(&stamp, &digest)?;
         fs::remove_dir_all(&scratch).context("cannot remove a scratch folder")?;
         Ok(guest)
     }
@@ -87,14 +182,20 @@ impl Guest {
     }
 
     fn digest(&self, sources: &[(PathBuf, String)]) -> Result<String> {
-        let tools: Vec<String> = self.tools.iter().map(|path| read(&step::root().join(path))).collect::<Result<_>>()?;
-        let names: Vec<String> = sources.iter().map(|(name, _)| name.display().to_string()).collect();
+        let tools: Vec<String> = self
+            .tools
+            .iter()
+            .map(|path| read(&step::root().join(path)))
+            .collect::<Result<_>>()?;
+        let names: Vec<String> = sources
+            .iter()
+            .map(|(name, _)| name.display().to_string())
+            .collect();
         let mut parts = vec![include_str!("foreign.rs")];
         parts.extend(tools.iter().map(String::as_str));
         parts.extend(names.iter().map(String::as_str));
         parts.extend(sources.iter().map(|(_, text)| text.as_str()));
-        let digest = fingerprint(&parts);
-        Ok(digest.get(..16).unwrap_or_default().to_owned())
+        Ok(fingerprint(&parts))
     }
 }
 
@@ -107,22 +208,60 @@ fn starlingmonkey(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
 }
 
 fn componentize_js(toolchain: &Toolchain, scratch: &Path, engine: &str) -> Result<()> {
-    let arguments = ["componentize", "kitchen.js", "--wit", "wit", "--world-name", "kitchen", "--out", OUTPUT];
-    run(toolchain.npm_program("jco").args(arguments).args(["--backend", engine]), scratch)
+    let arguments = [
+        "componentize",
+        "kitchen.js",
+        "--wit",
+        "wit",
+        "--world-name",
+        "kitchen",
+        "--out",
+        OUTPUT,
+    ];
+    run(
+        toolchain
+            .npm_program("jco")
+            .args(arguments)
+            .args(["--backend", engine]),
+        scratch,
+    )
 }
 
 fn python(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
     let arguments = ["-d", "wit", "-w", "kitchen", "componentize", "app", "-o", OUTPUT];
-    run(toolchain.python_program("componentize-py").args(arguments), scratch)
+    run(
+        toolchain.python_program("componentize-py").args(arguments),
+        scratch,
+    )
 }
 
 fn c(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
     run(&mut wit_tool(toolchain, &["c", WIT, "gen"]), scratch)?;
     // `_GNU_SOURCE` for `asprintf`.
-    let flags = ["-target", "wasm32-wasi", "-mexec-model=reactor", "-std=c11", "-Os", "-s", "-D_GNU_SOURCE", "-Igen"];
+    let flags = [
+        "-target",
+        "wasm32-wasi",
+        "-mexec-model=reactor",
+        "-std=c11",
+        "-Os",
+        "-s",
+        "-D_GNU_SOURCE",
+        "-Igen",
+    ];
     let inputs = ["kitchen.c", "gen/kitchen.c", "gen/kitchen_component_type.o"];
-    run(toolchain.zig().arg("cc").args(flags).args(inputs).args(["-o", "core.wasm"]), scratch)?;
-    run(&mut wit_tool(toolchain, &["component", "core.wasm", OUTPUT]), scratch)
+    run(
+        toolchain
+            .zig()
+            .arg("cc")
+            .args(flags)
+            .args(inputs)
+            .args(["-o", "core.wasm"]),
+        scratch,
+    )?;
+    run(
+        &mut wit_tool(toolchain, &["component", "core.wasm", OUTPUT]),
+        scratch,
+    )
 }
 
 fn go(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
@@ -131,11 +270,24 @@ fn go(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
     let runtime = format!("-replace=go.bytecodealliance.org/pkg={}", go_runtime()?.display());
     run(toolchain.go().args(["mod", "edit", &runtime]), scratch)?;
     // The bindings' runtime takes functions of Go's own runtime by name, which the linker refuses unless told.
-    let flags = ["-trimpath", "-buildmode=c-shared", "-ldflags=-checklinkname=0 -s -w", "-o", "core.wasm", "."];
+    let flags = [
+        "-trimpath",
+        "-buildmode=c-shared",
+        "-ldflags=-checklinkname=0 -s -w",
+        "-o",
+        "core.wasm",
+        ".",
+    ];
     let mut build = toolchain.go();
-    build.envs([("GOOS", "wasip1"), ("GOARCH", "wasm")]).arg("build").args(flags);
+    build
+        .envs([("GOOS", "wasip1"), ("GOARCH", "wasm")])
+        .arg("build")
+        .args(flags);
     run(&mut build, scratch)?;
-    run(&mut wit_tool(toolchain, &["component", "core.wasm", OUTPUT, WIT]), scratch)
+    run(
+        &mut wit_tool(toolchain, &["component", "core.wasm", OUTPUT, WIT]),
+        scratch,
+    )
 }
 
 /// Corrects one cast that `wit-bindgen-go` 0.63 gets wrong: the length of a text that shares its place in a
@@ -144,32 +296,55 @@ fn mend_go_bindings(bindings: &Path) -> Result<()> {
     const WRONG: &str = "Point{X: int32(arg1), Y: uint32(arg2)}";
     const RIGHT: &str = "Point{X: int32(arg1), Y: int32(arg2)}";
     let text = read(bindings)?;
-    ensure!(text.contains(WRONG), "the bindings for Go have changed: see whether `mend_go_bindings` is still needed");
+    ensure!(
+        text.contains(WRONG),
+        "the bindings for Go have changed: see whether `mend_go_bindings` is still needed"
+    );
     write(bindings, &text.replace(WRONG, RIGHT))
 }
 
 /// The Go packages the bindings import: no module proxy is asked, as they come with the generator's crate.
 fn go_runtime() -> Result<PathBuf> {
     let mut metadata = step::cargo();
-    metadata.args(["metadata", "--locked", "--format-version=1", "--manifest-path"]).arg(wit_tool_manifest());
-    let output = metadata.stderr(Stdio::inherit()).output().context("cannot run `cargo metadata`")?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("`cargo metadata` failed")?;
+    metadata
+        .args(["metadata", "--locked", "--format-version=1", "--manifest-path"])
+        .arg(wit_tool_manifest());
+    let output = metadata
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` failed")?;
     let packages = metadata.get("packages").and_then(|packages| packages.as_array());
-    let generator = packages.into_iter().flatten().find(|package| package["name"] == "wit-bindgen-go");
+    let generator = packages
+        .into_iter()
+        .flatten()
+        .find(|package| package["name"] == "wit-bindgen-go");
     let manifest = generator.and_then(|package| package["manifest_path"].as_str());
     let folder = manifest.and_then(|path| Path::new(path).parent());
-    folder.map(|folder| folder.join("src").join("pkg")).context("`wit-tool` does not depend on `wit-bindgen-go`")
+    folder
+        .map(|folder| folder.join("src").join("pkg"))
+        .context("`wit-tool` does not depend on `wit-bindgen-go`")
 }
 
 fn wit_tool_manifest() -> PathBuf {
-    step::root().join("tests").join("guests").join("wit-tool").join("Cargo.toml")
+    step::root()
+        .join("tests")
+        .join("guests")
+        .join("wit-tool")
+        .join("Cargo.toml")
 }
 
 /// The writer of bindings and components, built when it is first needed.
 fn wit_tool(toolchain: &Toolchain, arguments: &[&str]) -> Command {
     let mut command = step::cargo();
-    command.env("CARGO_TARGET_DIR", toolchain.cache().join("target").join("wit-tool"));
-    command.args(["run", "--quiet", "--locked", "--manifest-path"]).arg(wit_tool_manifest());
+    command.env(
+        "CARGO_TARGET_DIR",
+        toolchain.cache().join("target").join("wit-tool"),
+    );
+    command
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
+        .arg(wit_tool_manifest());
     command.arg("--").args(arguments);
     command
 }
@@ -180,12 +355,14 @@ fn run(command: &mut Command, folder: &Path) -> Result<()> {
 
 /// Reads the files of a folder and of the folders below it; `prefix` is where in the sources they are.
 fn collect(folder: &Path, prefix: &Path, sources: &mut Vec<(PathBuf, String)>) -> Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         let name = prefix.join(entry.file_name());
-        // What Python and editors leave behind is no source.
-        if name.to_string_lossy().contains("__pycache__") || name.to_string_lossy().starts_with('.') {
+        // What Python and editors leave behind is no source, nor is what `check_in` writes.
+        let text = name.to_string_lossy();
+        if text.contains("__pycache__") || text.starts_with('.') || text == "SHA256SUMS" {
             continue;
         }
         if entry.file_type()?.is_dir() {

@@ -50,6 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     let foreign = steps.run("guests in other languages", || foreign::build(&toolchain))?;
+    if options.check {
+        steps.run("checked-in guest in C", || foreign::verify(&built))?;
+    } else {
+        foreign::check_in(&built)?;
+    }
     steps.summary();
     report(&built, &foreign)
 }
