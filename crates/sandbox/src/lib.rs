@@ -1,1 +1,28 @@
-//! To be written.
+//! Where components run. With `compiled` the only crate that names wasmtime.
+//!
+//! [`Sandbox::prepare`] compiles and links a component once; [`Prepared::call`] runs one exported function
+//! in a fresh wasm store that is dropped afterwards, so nothing passes from call to call. Nothing of our
+//! process is inherited: no arguments, environment, standard streams or folders. Every effect passes the
+//! gate (`gate.rs`), every resource has a limit (`limits.rs`).
+//!
+//! The crate knows neither component ids nor tools' names in a catalog, neither disk nor protocol.
+
+mod call;
+mod component;
+mod engine;
+mod error;
+mod filesystem;
+mod gate;
+mod limits;
+mod linker;
+mod network;
+mod state;
+mod stdio;
+mod ticker;
+mod value;
+
+pub use call::{CallReport, Invocation, Usage};
+pub use component::{MissingImport, PrepareError, Prepared, missing};
+pub use engine::{Allocation, CompileLimits, NewSandboxError, Sandbox, SandboxConfig};
+pub use error::{CallError, Limit, TrapClass};
+pub use stdio::GuestOutput;

@@ -1,0 +1,343 @@
+//! `tools/call` as a straight line: find, decode, write down, run, encode, write down.
+
+use crate::Host;
+use crate::audit::{Begin, End, Entry, call_end, micros};
+use crate::catalog::{CatalogTool, ComponentState};
+use crate::command::Actor;
+use crate::error::HostError;
+use serde_json::Value as Json;
+use std::fmt;
+use std::sync::Arc;
+use wassette_policy::{Decision, Policy};
+use wassette_sandbox::{CallError, CallReport as GuestReport, GuestOutput, Invocation, Limit, Usage};
+use wassette_wit::{Tool, Value, encode, sanitize};
+
+/// Bytes of the guest's own last words in the text of a trap.
+const LAST_WORDS_BYTES_MAX: usize = 300;
+
+/// Names one call or command, everywhere and for ever: in the audit file, in errors, in logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(String);
+
+impl CallId {
+    pub(crate) fn new(run: u64, count: u64) -> Self {
+        Self(format!("{run:016x}-{count}"))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything about one call.
+#[derive(Clone, Debug)]
+pub struct CallReport {
+    /// Which call.
+    pub call: CallId,
+    /// What came of it.
+    pub result: CallResult,
+    /// What the guest tried to reach.
+    pub accesses: Vec<Decision>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it printed.
+    pub output: GuestOutput,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallResult {
+    /// The function returned; it has no result.
+    Done,
+    /// The result, or the `ok` side of one.
+    Value(Json),
+    /// There is no result.
+    Failed(Failure),
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What sort of failure it is.
+    pub kind: FailureKind,
+    /// For people and models.
+    pub message: String,
+}
+
+/// What sort of failure ended a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The function returned the `err` side of its result: the component's own answer.
+    Err,
+    /// An instruction trapped.
+    Trap,
+    /// A limit was reached.
+    Limit,
+    /// The guest exited.
+    Exit,
+}
+
+impl FailureKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Err => "err",
+            Self::Trap => "trap",
+            Self::Limit => "limit",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// What a call runs under: what it may do, and the line in the audit file that says it was begun.
+struct Authority {
+    policy: Arc<Policy>,
+    entry: Entry,
+}
+
+impl Host {
+    /// Calls a tool. Dropping the future stops the guest, and the audit file says so.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the call was not made: no such tool, arguments that do not fit, a component that is
+    /// not available, an audit file that cannot be written. A guest that fails is a report, not an error.
+    pub async fn call(&self, tool: &str, arguments: &Json, actor: &Actor) -> Result<CallReport, HostError> {
+        self.refresh().await?;
+        let catalog = self.catalog();
+        let found = catalog.tool(tool).ok_or_else(|| self.no_tool(tool))?;
+        let arguments = self.decode(&found.tool, arguments)?;
+        let begin = Begin::Call {
+            tool,
+            component: found.component.as_str(),
+            digest: found.digest,
+        };
+        let entry = self
+            .inner
+            .audit
+            .begin(&begin, actor)
+            .map_err(|source| HostError::Audit { source })?;
+        // The policy is the component's as of this catalog: what is granted later counts from the next call on.
+        let policy = catalog
+            .component(&found.component)
+            .map_or_else(|| Arc::clone(&self.inner.policy), |c| Arc::clone(&c.policy));
+        self.run(found, arguments, Authority { policy, entry }).await
+    }
+
+    fn decode(&self, tool: &Tool, arguments: &Json) -> Result<Vec<Value>, HostError> {
+        let bytes_max = self.inner.config.limits.input_bytes;
+        if !fits(arguments, bytes_max) {
+            return Err(HostError::ArgumentsTooLarge { bytes_max });
+        }
+        tool.decode_arguments(arguments).map_err(HostError::Arguments)
+    }
+
+    async fn run(
+        &self,
+        found: &CatalogTool,
+        arguments: Vec<Value>,
+        Authority { policy, entry }: Authority,
+    ) -> Result<CallReport, HostError> {
+        let prepared = match self.inner.code.prepared(found.digest).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                end(entry, &call_end("unavailable", Usage::default()))?;
+                return Err(HostError::Unavailable {
+                    id: found.component.clone(),
+                    reason: error.agent_text(),
+                });
+            }
+        };
+        let report = prepared
+            .call(Invocation {
+                tool: Arc::clone(&found.tool),
+                arguments,
+                policy,
+            })
+            .await;
+        conclude(&found.tool, report, entry)
+    }
+
+    /// A tool that is not offered, because it does not exist or because its component is unavailable.
+    fn no_tool(&self, name: &str) -> HostError {
+        let catalog = self.catalog();
+        let owner = name
+            .split_once('_')
+            .and_then(|(id, _)| catalog.component(&id.parse().ok()?));
+        match owner.map(|component| (&component.id, &component.state)) {
+            Some((id, ComponentState::Unavailable(reason))) => HostError::Unavailable {
+                id: id.clone(),
+                reason: reason.clone(),
+            },
+            Some((_, ComponentState::Ready)) | None => HostError::UnknownTool {
+                name: name.to_owned(),
+            },
+        }
+    }
+}
+
+/// Encodes the result and ends the audit entry. A result whose end cannot be written is withheld.
+fn conclude(tool: &Tool, report: GuestReport, entry: Entry) -> Result<CallReport, HostError> {
+    let GuestReport {
+        result,
+        accesses,
+        accesses_unlisted,
+        usage,
+        output,
+    } = report;
+    let call = entry.id().clone();
+    let is_ours = matches!(result, Err(CallError::Panic));
+    let result = match result {
+        Ok(value) => returned(tool, value),
+        Err(error) => CallResult::Failed(failed(&error, &output)),
+    };
+    let (outcome, reason) = match &result {
+        CallResult::Done | CallResult::Value(_) => ("ok", None),
+        CallResult::Failed(_) if is_ours => ("internal", None),
+        // The text of an `err` is the component's answer to the user: no business of the audit file.
+        CallResult::Failed(Failure {
+            kind: kind @ FailureKind::Err,
+            ..
+        }) => (kind.word(), None),
+        CallResult::Failed(Failure { kind, message }) => (kind.word(), Some(message.as_str())),
+    };
+    let line = End::Call {
+        outcome,
+        reason,
+        elapsed_us: micros(usage.elapsed),
+        cpu_us: micros(usage.cpu),
+        memory_bytes: usage.memory_bytes,
+        accesses: &accesses,
+        accesses_unlisted,
+    };
+    end(entry, &line)?;
+    if is_ours {
+        tracing::error!(%call, "a host function panicked");
+        return Err(HostError::Internal { call });
+    }
+    Ok(CallReport {
+        call,
+        result,
+        accesses,
+        usage,
+        output,
+    })
+}
+
+fn end(entry: Entry, line: &End<'_>) -> Result<(), HostError> {
+    entry.end(line).map_err(|source| HostError::Audit { source })
+}
+
+/// A value a guest returned, with the `result` around it taken off.
+fn returned(tool: &Tool, value: Option<Value>) -> CallResult {
+    let (Some(ty), Some(value)) = (&tool.result, value) else {
+        return CallResult::Done;
+    };
+    let wassette_wit::Type::Result(sides) = ty else {
+        return CallResult::Value(encode(ty, &value));
+    };
+    match value {
+        Value::Result(Ok(ok)) => match (&sides.ok, ok) {
+            (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
+            _ => CallResult::Done,
+        },
+        Value::Result(Err(err)) => {
+            let message = match (&sides.err, err) {
+                (Some(ty), Some(value)) => error_text(encode(ty, &value)),
+                _ => "the function failed without saying why".to_owned(),
+            };
+            CallResult::Failed(Failure {
+                kind: FailureKind::Err,
+                message,
+            })
+        }
+        // Lifting followed the type, so nothing else can be here; showing it hides nothing.
+        other => CallResult::Value(encode(ty, &other)),
+    }
+}
+
+/// An error as the component means it: a string as it is, everything else as JSON.
+fn error_text(error: Json) -> String {
+    match error {
+        Json::String(text) => text,
+        other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            other.to_string()
+        }
+    }
+}
+
+fn failed(error: &CallError, output: &GuestOutput) -> Failure {
+    let kind = match error {
+        CallError::Trap { .. } | CallError::NoSuchFunction { .. } | CallError::Panic => FailureKind::Trap,
+        CallError::Limit { .. } => FailureKind::Limit,
+        CallError::Exit { .. } => FailureKind::Exit,
+    };
+    let is_busy = matches!(error, CallError::Limit { limit: Limit::Calls });
+    let message = match last_words(&output.stderr).filter(|_| !is_busy) {
+        Some(words) => format!("{error}; it last wrote: {words}"),
+        None => error.to_string(),
+    };
+    Failure { kind, message }
+}
+
+/// The last line a guest wrote to standard error: where most languages say why they gave up.
+fn last_words(stderr: &str) -> Option<String> {
+    let line = stderr
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(sanitize(line, LAST_WORDS_BYTES_MAX)).filter(|words| !words.is_empty())
+}
+
+/// Whether JSON takes at most about `bytes_max` bytes, without printing it.
+fn fits(json: &Json, bytes_max: u64) -> bool {
+    fn spend(json: &Json, left: &mut u64) -> Option<()> {
+        let own = match json {
+            Json::Null | Json::Bool(_) | Json::Number(_) => 1,
+            Json::String(text) => text.len() + 2,
+            Json::Array(items) => items.len() + 2,
+            Json::Object(fields) => fields.keys().map(|key| key.len() + 4).sum::<usize>() + 2,
+        };
+        *left = left.checked_sub(own as u64)?;
+        match json {
+            Json::Array(items) => items.iter().try_for_each(|item| spend(item, left)),
+            Json::Object(fields) => fields.values().try_for_each(|value| spend(value, left)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Some(()),
+        }
+    }
+    spend(json, &mut { bytes_max }).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn arguments_are_weighed_with_everything_in_them() {
+        let long = "x".repeat(100);
+        for (arguments, bytes) in [
+            (json!({ "a": long }), 109),
+            (json!([[long]]), 108),
+            (json!({}), 2),
+        ] {
+            assert!(fits(&arguments, bytes), "{arguments}");
+            assert!(!fits(&arguments, bytes - 1), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn last_words_are_the_last_line_that_says_something() {
+        assert_eq!(last_words("a\n  b \n\n"), Some("b".to_owned()));
+        assert_eq!(last_words(" \n"), None);
+        assert_eq!(last_words("\u{1b}[31mred"), Some("[31mred".to_owned()));
+    }
+}

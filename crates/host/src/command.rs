@@ -1,0 +1,194 @@
+//! What can be asked of the control plane, by whom, and what comes of it.
+
+use crate::{Host, HostError};
+use serde::Serialize;
+use std::fmt;
+use wassette_store::{ComponentId, Digest, Reference};
+use wassette_wit::ToolName;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The person who runs this program, at a terminal.
+    Operator,
+    /// A model, through a protocol.
+    Agent {
+        /// The client as it names itself; not proven, and only for the record.
+        principal: String,
+    },
+    /// The program itself, while it starts.
+    Startup,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::Agent { principal } => write!(f, "agent:{principal}"),
+            Self::Startup => f.write_str("startup"),
+        }
+    }
+}
+
+/// A change to what there is.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Loads a component, or loads it again.
+    Load(LoadRequest),
+    /// Removes a component and its tools.
+    Unload(ComponentId),
+}
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct LoadRequest {
+    /// Where it is.
+    pub reference: Reference,
+    /// The id it gets; by default made from the reference.
+    pub name: Option<ComponentId>,
+    /// Whether a component of the same id but from elsewhere is replaced.
+    pub replace: bool,
+    /// WIT files, as path and text, whose comments describe the functions.
+    pub wit: Vec<(String, String)>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// A component is loaded.
+    Loaded(Loaded),
+    /// A component is gone.
+    Unloaded {
+        /// Its id.
+        id: ComponentId,
+        /// What it was.
+        digest: Digest,
+    },
+}
+
+/// A component after a load.
+#[derive(Clone, Debug, Serialize)]
+pub struct Loaded {
+    /// Its id.
+    pub id: ComponentId,
+    /// What it is.
+    pub digest: Digest,
+    /// Where it came from.
+    pub origin: String,
+    /// What the load changed.
+    pub change: Change,
+    /// Its tools.
+    pub tools: Vec<ToolName>,
+}
+
+/// What a load changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Change {
+    /// There was no component of this id.
+    New,
+    /// The same bytes with the same tools were there already.
+    Unchanged,
+    /// Another component of this id was there.
+    Replaced {
+        /// What it was.
+        previous: Digest,
+        /// Tools that were not there before.
+        added: Vec<ToolName>,
+        /// Tools that are gone.
+        removed: Vec<ToolName>,
+        /// Tools whose schema or description is another.
+        changed: Vec<ToolName>,
+    },
+}
+
+/// A part of a command that may take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Getting the bytes.
+    Fetch,
+    /// Reading what the component offers and asks for.
+    Read,
+    /// Translating it to machine code.
+    Compile,
+    /// Writing it down.
+    Store,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fetch => "fetching",
+            Self::Read => "reading",
+            Self::Compile => "compiling",
+            Self::Store => "storing",
+        })
+    }
+}
+
+/// Is told how far a command has come.
+pub trait Progress: Send + Sync {
+    /// `step` begins, as number `done` of `total`.
+    fn report(&self, step: Step, done: u32, total: u32);
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn report(&self, _step: Step, _done: u32, _total: u32) {}
+}
+
+impl Host {
+    /// Does a command, if the actor may.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::NotAllowed`] before anything else; then what the command ran into. A command that fails
+    /// has changed nothing but the audit file.
+    pub async fn execute(
+        &self,
+        command: Command,
+        actor: &Actor,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, HostError> {
+        let command = self.permit(command, actor)?;
+        match command {
+            Command::Load(request) => self.load(request, actor, progress).await.map(Outcome::Loaded),
+            Command::Unload(id) => self.unload(&id, actor).await,
+        }
+    }
+
+    /// Decides what each actor may do, in this one place. What an agent names is resolved here, so that the
+    /// file that was allowed is the file that is read.
+    fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
+        match (actor, command) {
+            (Actor::Operator | Actor::Startup, command) => Ok(command),
+            (Actor::Agent { .. }, Command::Unload(id)) => Ok(Command::Unload(id)),
+            (Actor::Agent { .. }, Command::Load(request)) => self.permit_load(request).map(Command::Load),
+        }
+    }
+
+    fn permit_load(&self, request: LoadRequest) -> Result<LoadRequest, HostError> {
+        let Reference::File(path) = &request.reference;
+        // A link is followed before the folder is compared. A file that is not there is refused like one
+        // that may not be read: an agent must not learn which files exist.
+        let allowed = path.canonicalize().ok().filter(|path| {
+            let folders = self.inner.config.agent_folders.iter();
+            folders
+                .filter_map(|folder| folder.canonicalize().ok())
+                .any(|folder| path.starts_with(folder))
+        });
+        match allowed {
+            Some(path) => Ok(LoadRequest {
+                reference: Reference::File(path),
+                ..request
+            }),
+            None => Err(HostError::NotAllowed {
+                what: "load a component from there",
+            }),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Why the host did not do what was asked.
+//!
+//! Three readers: the operator gets the whole chain and a hint, the agent gets a text without paths of this
+//! machine, the protocol gets a kind. [`HostError::kind`] is the one match that decides wire form, exit code
+//! and log level.
+
+use crate::call::CallId;
+use std::io;
+use wassette_fetch::FetchError;
+use wassette_sandbox::{NewSandboxError, PrepareError};
+use wassette_store::{ComponentId, OpenStoreError, StoreError};
+use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolsError, sanitize};
+
+/// Bytes of a name from outside that an error repeats.
+const NAME_BYTES_MAX: usize = 100;
+
+/// The host cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenHostError {
+    /// The store cannot be opened.
+    #[error("cannot open the component store")]
+    Store(#[from] OpenStoreError),
+    /// The audit file cannot be written. Nothing is done that cannot be written down.
+    #[error("cannot open the audit file")]
+    Audit(#[from] StoreError),
+    /// The engine does not start.
+    #[error("cannot start the sandbox")]
+    Sandbox(#[from] NewSandboxError),
+    /// The records cannot be read.
+    #[error("cannot read the component store")]
+    Catalog(#[source] HostError),
+    /// The system has no random numbers.
+    #[error("cannot get random numbers from the system: {reason}")]
+    Random {
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+impl OpenHostError {
+    /// What the operator can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Store(error) => Some(error.hint()),
+            Self::Audit(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Sandbox(_) | Self::Random { .. } => None,
+        }
+    }
+}
+
+/// What sort of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// What was named does not exist.
+    NotFound,
+    /// What was given is wrong.
+    Invalid,
+    /// It is not allowed.
+    Denied,
+    /// The component failed.
+    Guest,
+    /// It could work at another time or after a repair.
+    Unavailable,
+    /// We failed.
+    Internal,
+}
+
+/// A command or call that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// No tool has this name.
+    #[error("unknown tool `{}`", sanitize(.name, NAME_BYTES_MAX))]
+    UnknownTool {
+        /// The name.
+        name: String,
+    },
+    /// No component has this id.
+    #[error("unknown component `{id}`")]
+    UnknownComponent {
+        /// The id.
+        id: ComponentId,
+    },
+    /// The component is there but cannot be used.
+    #[error("component `{id}` is unavailable: {reason}")]
+    Unavailable {
+        /// The component.
+        id: ComponentId,
+        /// Why.
+        reason: String,
+    },
+    /// The arguments do not fit the tool.
+    #[error("invalid arguments: {0}")]
+    Arguments(DecodeError),
+    /// The arguments are too large.
+    #[error("invalid arguments: more than {bytes_max} bytes")]
+    ArgumentsTooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The actor may not do this.
+    #[error("an agent may not {what}; the person who operates this server can")]
+    NotAllowed {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// The bytes could not be had.
+    #[error("cannot fetch the component")]
+    Fetch {
+        /// Why.
+        source: FetchError,
+    },
+    /// The bytes are not a usable component.
+    #[error("cannot load the component")]
+    World {
+        /// Why.
+        source: ReadWorldError,
+    },
+    /// No tools can be made of it.
+    #[error("cannot make tools from the component")]
+    Tools {
+        /// Why.
+        source: ToolsError,
+    },
+    /// The given WIT cannot be read.
+    #[error("cannot read the WIT that describes the component")]
+    Docs {
+        /// Why.
+        source: ParseDocsError,
+    },
+    /// It exports nothing that can be called.
+    #[error("the component exports no function that can be a tool{}", reasons(.omitted))]
+    NothingCallable {
+        /// What it exports, and why that is not offered.
+        omitted: Vec<Omitted>,
+    },
+    /// It cannot be compiled or linked.
+    #[error("cannot prepare the component")]
+    Prepare {
+        /// Why.
+        source: PrepareError,
+    },
+    /// Compiling took too long.
+    #[error("compiling the component took longer than {seconds} s and was given up")]
+    CompileTime {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The id is taken by a component from elsewhere.
+    #[error("component `{id}` is already loaded from `{origin}`")]
+    OtherOrigin {
+        /// The id.
+        id: ComponentId,
+        /// Where the present one came from.
+        origin: String,
+    },
+    /// The store failed.
+    #[error("the component store failed")]
+    Store {
+        /// Why.
+        source: StoreError,
+    },
+    /// The store cannot be watched for changes of other processes.
+    #[error("cannot see whether the component store changed")]
+    Look {
+        /// Why.
+        source: io::Error,
+    },
+    /// The audit file cannot be written, so nothing is done.
+    #[error("cannot write the audit file; nothing is done that cannot be written down")]
+    Audit {
+        /// Why.
+        source: io::Error,
+    },
+    /// A bug of ours, confined to one call.
+    #[error("an internal error ended call {call}")]
+    Internal {
+        /// The call, as the audit file names it.
+        call: CallId,
+    },
+    /// A thread of ours is gone: the program is ending, or it panicked.
+    #[error("the work was interrupted")]
+    Interrupted,
+}
+
+fn reasons(omitted: &[Omitted]) -> String {
+    let each: Vec<_> = omitted
+        .iter()
+        .take(5)
+        .map(|o| format!("`{}` ({})", o.path, o.reason))
+        .collect();
+    if each.is_empty() {
+        String::new()
+    } else {
+        format!("; left out: {}", each.join(", "))
+    }
+}
+
+impl HostError {
+    /// What sort of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownTool { .. } | Self::UnknownComponent { .. } => ErrorKind::NotFound,
+            Self::Fetch { source } => fetch_kind(source),
+            Self::Arguments(_)
+            | Self::ArgumentsTooLarge { .. }
+            | Self::World { .. }
+            | Self::Tools { .. }
+            | Self::Docs { .. }
+            | Self::NothingCallable { .. }
+            | Self::Prepare { .. }
+            | Self::CompileTime { .. }
+            | Self::OtherOrigin { .. } => ErrorKind::Invalid,
+            Self::NotAllowed { .. } => ErrorKind::Denied,
+            Self::Unavailable { .. } | Self::Audit { .. } | Self::Look { .. } => ErrorKind::Unavailable,
+            Self::Store { source } => store_kind(source),
+            Self::Internal { .. } | Self::Interrupted => ErrorKind::Internal,
+        }
+    }
+
+    /// What the operator can do, where there is more to say than the message does.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::UnknownTool { .. } => Some("`wassette tool list` shows what there is"),
+            Self::UnknownComponent { .. } => Some("`wassette component list` shows what there is"),
+            Self::OtherOrigin { .. } => {
+                Some("give the new one another id with `--name`, or replace the old one with `--replace`")
+            }
+            Self::Fetch { source } => source.hint(),
+            Self::Store { source } => source.hint(),
+            Self::Unavailable { .. } => Some("load the component again, or unload it"),
+            Self::Audit { .. } => {
+                Some("free space for the audit file in the store's folder and make it writable")
+            }
+            Self::Look { .. } => Some("restart the server: the store's folder was changed from under it"),
+            Self::NothingCallable { .. } => Some("export a function from the component's world"),
+            Self::CompileTime { .. } => Some("build the component with optimisation and without debug code"),
+            Self::Arguments(_)
+            | Self::ArgumentsTooLarge { .. }
+            | Self::NotAllowed { .. }
+            | Self::World { .. }
+            | Self::Tools { .. }
+            | Self::Docs { .. }
+            | Self::Prepare { .. }
+            | Self::Internal { .. }
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// What a model is told: enough to act on, no path of this machine.
+    #[must_use]
+    pub fn agent_text(&self) -> String {
+        match self {
+            Self::Fetch { source } => format!("cannot load the component: {}", fetch_text(source)),
+            Self::World { source } => format!("cannot load the component: {source}"),
+            Self::Tools { source } => format!("cannot load the component: {source}"),
+            Self::Prepare { source } => format!("cannot load the component: {source}"),
+            Self::OtherOrigin { id, .. } => {
+                format!("a component `{id}` from another place is already loaded; unload it first")
+            }
+            Self::Store { .. } | Self::Look { .. } => {
+                "the component store is not available; ask the operator".to_owned()
+            }
+            Self::Audit { .. } => {
+                "the call cannot be recorded, so it was not made; ask the operator".to_owned()
+            }
+            Self::UnknownTool { .. }
+            | Self::UnknownComponent { .. }
+            | Self::Unavailable { .. }
+            | Self::Arguments(_)
+            | Self::ArgumentsTooLarge { .. }
+            | Self::NotAllowed { .. }
+            | Self::Docs { .. }
+            | Self::NothingCallable { .. }
+            | Self::CompileTime { .. }
+            | Self::Internal { .. }
+            | Self::Interrupted => self.to_string(),
+        }
+    }
+}
+
+fn fetch_kind(error: &FetchError) -> ErrorKind {
+    match error {
+        FetchError::Missing(_) => ErrorKind::NotFound,
+        FetchError::Denied(_) => ErrorKind::Denied,
+        FetchError::Folder(_)
+        | FetchError::Special(_)
+        | FetchError::Empty(_)
+        | FetchError::TooLarge { .. } => ErrorKind::Invalid,
+        FetchError::Timeout { .. } | FetchError::Io { .. } | FetchError::Stopped(_) => ErrorKind::Unavailable,
+    }
+}
+
+fn fetch_text(error: &FetchError) -> &'static str {
+    match error {
+        FetchError::Missing(_) => "there is no such file",
+        FetchError::Denied(_) => "no permission to read the file",
+        FetchError::Folder(_) => "this is a folder; name the `.wasm` file in it",
+        FetchError::Special(_) => "this is not a regular file",
+        FetchError::Empty(_) => "the file is empty",
+        FetchError::TooLarge { .. } => "the file is too large",
+        FetchError::Timeout { .. } => "reading the file took too long",
+        FetchError::Io { .. } | FetchError::Stopped(_) => "the file cannot be read",
+    }
+}
+
+fn store_kind(error: &StoreError) -> ErrorKind {
+    match error {
+        StoreError::Conflict { .. }
+        | StoreError::NoBlob(_)
+        | StoreError::DamagedBlob { .. }
+        | StoreError::Record { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::Full { .. }
+        | StoreError::Busy(_)
+        | StoreError::Key { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Database { .. }
+        | StoreError::Io { .. }
+        | StoreError::Stopped => ErrorKind::Unavailable,
+        StoreError::Digest { .. } => ErrorKind::Internal,
+    }
+}

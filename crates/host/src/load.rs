@@ -1,0 +1,261 @@
+//! Loading, as a straight line: fetch, read, prepare, then one commit. Until the commit nothing has
+//! changed; after it nothing can fail but the audit's last line.
+
+use crate::Host;
+use crate::audit::{Begin, End};
+use crate::catalog::{Component, Contract, EMPTY_POLICY};
+use crate::code::blocking;
+use crate::command::{Actor, Change, LoadRequest, Loaded, Outcome, Progress, Step};
+use crate::error::HostError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+use wassette_store::{Artifact, ComponentId, Digest, Expected, NewRecord, Reference};
+use wassette_wit::{Docs, Tool, ToolName, World, tools};
+
+const STEPS: u32 = 4;
+
+impl Host {
+    pub(crate) async fn load(
+        &self,
+        request: LoadRequest,
+        actor: &Actor,
+        progress: &dyn Progress,
+    ) -> Result<Loaded, HostError> {
+        let subject = request.reference.to_string();
+        let begin = Begin::Command {
+            command: "load",
+            subject: &subject,
+        };
+        let entry = self
+            .inner
+            .audit
+            .begin(&begin, actor)
+            .map_err(|source| HostError::Audit { source })?;
+        let loaded = self.load_begun(request, progress).await;
+        let reason = loaded.as_ref().err().map(HostError::agent_text);
+        let end = match &loaded {
+            Ok(loaded) => End::Command {
+                outcome: "ok",
+                reason: None,
+                component: Some(loaded.id.as_str()),
+                digest: Some(loaded.digest),
+            },
+            Err(_) => End::Command {
+                outcome: "failed",
+                reason: reason.as_deref(),
+                component: None,
+                digest: None,
+            },
+        };
+        entry.end(&end).map_err(|source| HostError::Audit { source })?;
+        loaded
+    }
+
+    async fn load_begun(&self, request: LoadRequest, progress: &dyn Progress) -> Result<Loaded, HostError> {
+        progress.report(Step::Fetch, 0, STEPS);
+        let fetched = self.inner.fetcher.fetch(&request.reference).await;
+        let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
+        let id = request
+            .name
+            .clone()
+            .unwrap_or_else(|| ComponentId::from_stem(&request.reference.stem()));
+        self.refresh().await?;
+        let catalog = self.catalog();
+        let known = catalog.component(&id);
+        check_origin(known, &request)?;
+
+        progress.report(Step::Read, 1, STEPS);
+        let contract = self.read(&id, &artifact, request.wit).await?;
+        if known.is_some_and(|known| is_same(known, &artifact, &contract)) {
+            return Ok(loaded(id, &artifact, Change::Unchanged, &contract.tools));
+        }
+        progress.report(Step::Compile, 2, STEPS);
+        self.inner
+            .code
+            .compile(artifact.digest, Arc::clone(&artifact.bytes))
+            .await?;
+
+        progress.report(Step::Store, 3, STEPS);
+        let change = known.map_or(Change::New, |known| replaced(known, &contract.tools));
+        let loaded = loaded(id, &artifact, change, &contract.tools);
+        self.commit(&loaded, &artifact, &contract, known.map(|known| known.epoch))
+            .await?;
+        tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
+        Ok(loaded)
+    }
+
+    /// Everything that can be known about the component without running it.
+    async fn read(
+        &self,
+        id: &ComponentId,
+        artifact: &Artifact,
+        wit: Vec<(String, String)>,
+    ) -> Result<Contract, HostError> {
+        let (id, bytes, sandbox) = (
+            id.clone(),
+            Arc::clone(&artifact.bytes),
+            self.inner.sandbox.clone(),
+        );
+        blocking(move || {
+            let mut world = World::read(&bytes).map_err(|source| HostError::World { source })?;
+            sandbox
+                .scan(&bytes)
+                .map_err(|source| HostError::Prepare { source })?;
+            if !wit.is_empty() {
+                let docs = Docs::from_wit(&wit).map_err(|source| HostError::Docs { source })?;
+                world.describe(&docs);
+            }
+            world.describe(&Docs::from_component(&bytes));
+            let tools = tools(id.as_str(), &world).map_err(|source| HostError::Tools { source })?;
+            if tools.is_empty() {
+                return Err(HostError::NothingCallable {
+                    omitted: world.omitted,
+                });
+            }
+            let imports = world.imports.into_iter().map(|import| import.name).collect();
+            Ok(Contract::new(imports, tools, world.omitted))
+        })
+        .await?
+    }
+
+    /// The one change: bytes, then record. Nobody else's change is overwritten.
+    async fn commit(
+        &self,
+        loaded: &Loaded,
+        artifact: &Artifact,
+        contract: &Contract,
+        known: Option<u64>,
+    ) -> Result<(), HostError> {
+        let store = &self.inner.store;
+        let failed = |source| HostError::Store { source };
+        let contract = serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?;
+        let since = (self.inner.config.clock)()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let record = NewRecord {
+            id: loaded.id.clone(),
+            digest: loaded.digest,
+            origin: loaded.origin.clone(),
+            policy: EMPTY_POLICY.to_owned(),
+            contract,
+            installed_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        };
+        let keep_garbage_collection_away = store.begin().await.map_err(failed)?;
+        store.put(artifact).await.map_err(failed)?;
+        store
+            .commit(&record, known.map_or(Expected::Absent, Expected::Epoch))
+            .await
+            .map_err(failed)?;
+        drop(keep_garbage_collection_away);
+        self.refresh().await
+    }
+
+    pub(crate) async fn unload(&self, id: &ComponentId, actor: &Actor) -> Result<Outcome, HostError> {
+        let begin = Begin::Command {
+            command: "unload",
+            subject: id.as_str(),
+        };
+        let entry = self
+            .inner
+            .audit
+            .begin(&begin, actor)
+            .map_err(|source| HostError::Audit { source })?;
+        let unloaded = self.unload_begun(id).await;
+        let reason = unloaded.as_ref().err().map(HostError::agent_text);
+        let end = match &unloaded {
+            Ok(digest) => End::Command {
+                outcome: "ok",
+                reason: None,
+                component: Some(id.as_str()),
+                digest: Some(*digest),
+            },
+            Err(_) => End::Command {
+                outcome: "failed",
+                reason: reason.as_deref(),
+                component: None,
+                digest: None,
+            },
+        };
+        entry.end(&end).map_err(|source| HostError::Audit { source })?;
+        unloaded.map(|digest| Outcome::Unloaded {
+            id: id.clone(),
+            digest,
+        })
+    }
+
+    async fn unload_begun(&self, id: &ComponentId) -> Result<Digest, HostError> {
+        self.refresh().await?;
+        let catalog = self.catalog();
+        let known = catalog
+            .component(id)
+            .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+        let removed = self.inner.store.remove(id, known.epoch).await;
+        removed.map_err(|source| HostError::Store { source })?;
+        self.refresh().await?;
+        tracing::info!(component = %id, digest = %known.digest, "component unloaded");
+        // The bytes may still be another component's; what nobody refers to is garbage. Failing to collect
+        // it costs space, and the next unload tries again.
+        if let Err(error) = self.inner.store.collect().await {
+            tracing::debug!(%error, "unused components are not removed yet");
+        }
+        Ok(known.digest)
+    }
+}
+
+/// An id belongs to where it came from: the same name from elsewhere is another component.
+fn check_origin(known: Option<&Component>, request: &LoadRequest) -> Result<(), HostError> {
+    match known {
+        Some(known) if known.origin != request.reference.to_string() && !request.replace => {
+            Err(HostError::OtherOrigin {
+                id: known.id.clone(),
+                origin: known.origin.clone(),
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_same(known: &Component, artifact: &Artifact, contract: &Contract) -> bool {
+    let same_tools = known.tools.len() == contract.tools.len()
+        && contract
+            .tools
+            .iter()
+            .all(|tool| known.tools.iter().any(|k| k.tool == *tool));
+    known.digest == artifact.digest && known.origin == origin(&artifact.origin) && same_tools
+}
+
+fn origin(reference: &Reference) -> String {
+    reference.to_string()
+}
+
+fn loaded(id: ComponentId, artifact: &Artifact, change: Change, tools: &[Arc<Tool>]) -> Loaded {
+    let tools = tools.iter().map(|tool| tool.name.clone()).collect();
+    Loaded {
+        id,
+        digest: artifact.digest,
+        origin: origin(&artifact.origin),
+        change,
+        tools,
+    }
+}
+
+/// What another version of a component means for its users.
+fn replaced(known: &Component, tools: &[Arc<Tool>]) -> Change {
+    let before: BTreeMap<&ToolName, &Arc<Tool>> =
+        known.tools.iter().map(|t| (&t.tool.name, &t.tool)).collect();
+    let after: BTreeMap<&ToolName, &Arc<Tool>> = tools.iter().map(|tool| (&tool.name, tool)).collect();
+    let names = |names: Vec<&&ToolName>| names.into_iter().map(|name| (*name).clone()).collect();
+    Change::Replaced {
+        previous: known.digest,
+        added: names(after.keys().filter(|name| !before.contains_key(*name)).collect()),
+        removed: names(before.keys().filter(|name| !after.contains_key(*name)).collect()),
+        changed: names(
+            after
+                .iter()
+                .filter(|(n, t)| before.get(*n).is_some_and(|b| b != *t))
+                .map(|(n, _)| n)
+                .collect(),
+        ),
+    }
+}

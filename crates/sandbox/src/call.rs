@@ -1,0 +1,332 @@
+//! One call: a fresh wasm store, one function, a report.
+//!
+//! A call starts on the thread that asked for it. Most end there, within one tick of the epoch, and cost no
+//! thread hop. A guest that waits or computes longer moves to the guests' own threads at its first pause,
+//! so it never holds up the thread that reads the protocol.
+
+use crate::component::Prepared;
+use crate::error::{CallError, Limit, TrapClass};
+use crate::state::{State, TICKS_PER_LOOK};
+use crate::stdio::GuestOutput;
+use crate::ticker::Ticking;
+use crate::value::{ConvertError, Lift, lower};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime_wasi::I32Exit;
+use wassette_policy::{Decision, Limits, Policy};
+use wassette_wit::{Tool, Value};
+
+/// What to call, with what, under which policy.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The function and its types.
+    pub tool: Arc<Tool>,
+    /// One value for each parameter.
+    pub arguments: Vec<Value>,
+    /// What the guest may do and use.
+    pub policy: Arc<Policy>,
+}
+
+/// What a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Wall-clock time from instantiation to result.
+    pub elapsed: Duration,
+    /// Time the guest itself ran.
+    pub cpu: Duration,
+    /// Bytes of linear memory, summed over all memories.
+    pub memory_bytes: u64,
+}
+
+/// Everything a call left behind.
+#[derive(Clone, Debug)]
+pub struct CallReport {
+    /// The function's result (`None` for a function without one), or why there is none.
+    pub result: Result<Option<Value>, CallError>,
+    /// What the guest tried to reach, in the order of first attempts.
+    pub accesses: Vec<Decision>,
+    /// Accesses beyond those listed.
+    pub accesses_unlisted: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// What it printed.
+    pub output: GuestOutput,
+}
+
+impl CallReport {
+    fn refused(limit: Limit) -> Self {
+        Self {
+            result: Err(CallError::Limit { limit }),
+            accesses: Vec::new(),
+            accesses_unlisted: 0,
+            usage: Usage::default(),
+            output: GuestOutput::default(),
+        }
+    }
+}
+
+impl Prepared {
+    /// Calls one function in a fresh store. Dropping the future stops the guest at its next tick.
+    pub async fn call(self: Arc<Self>, invocation: Invocation) -> CallReport {
+        let shared = Arc::clone(&self.shared);
+        let ticking = shared.ticker.begin();
+        if shared.ticker.calls() > shared.config.calls_max as usize {
+            return CallReport::refused(Limit::Calls);
+        }
+        let Ok(guests) = shared.guests() else {
+            return CallReport::refused(Limit::Calls);
+        };
+        let mut running = Box::pin(run(self, invocation, ticking));
+        let first = {
+            // Timers made by the guest belong to the runtime that will carry it on.
+            let _context = guests.enter();
+            running.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match first {
+            Poll::Ready(report) => report,
+            Poll::Pending => Moved(guests.spawn(running)).await,
+        }
+    }
+}
+
+/// A call that moved to the guests' threads. Dropping it stops the guest.
+struct Moved(JoinHandle<CallReport>);
+
+impl Moved {
+    async fn join(&mut self) -> CallReport {
+        match (&mut self.0).await {
+            Ok(report) => report,
+            Err(_panicked_or_shut_down) => CallReport {
+                result: Err(CallError::Panic),
+                ..CallReport::refused(Limit::Calls)
+            },
+        }
+    }
+}
+
+impl IntoFuture for Moved {
+    type Output = CallReport;
+    type IntoFuture = futures::future::BoxFuture<'static, CallReport>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move { self.join().await })
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn run(prepared: Arc<Prepared>, invocation: Invocation, ticking: Ticking) -> CallReport {
+    let Invocation {
+        tool,
+        arguments,
+        policy,
+    } = invocation;
+    let mut store = new_store(&prepared, Arc::clone(&policy));
+    let guarded = AssertUnwindSafe(invoke(&prepared, &mut store, &tool, arguments)).catch_unwind();
+    let outcome = match tokio::time::timeout(policy.limits().time, guarded).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_panic)) => Err(Failure::Panic),
+        Err(_elapsed) => Err(Failure::OutOfTime),
+    };
+    let result = outcome.map_err(|failure| explain(failure, store.data(), policy.limits()));
+    let report = report(result, store.data_mut());
+    drop((store, ticking));
+    report
+}
+
+/// Why [`invoke`] has no value, before it is explained.
+enum Failure {
+    NoSuchFunction(String),
+    Value(ConvertError),
+    Engine(wasmtime::Error),
+    OutOfTime,
+    Panic,
+}
+
+fn new_store(prepared: &Prepared, policy: Arc<Policy>) -> Store<State> {
+    let limits = policy.limits();
+    let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
+    let mut store = Store::new(&prepared.shared.engine, State::new(policy));
+    store.limiter(|state| &mut state.ledger);
+    store.set_hostcall_fuel(usize::try_from(host_call_bytes).unwrap_or(usize::MAX));
+    store.set_max_component_handles(usize::try_from(handles).unwrap_or(usize::MAX));
+    store.set_epoch_deadline(TICKS_PER_LOOK);
+    store.epoch_deadline_callback(|mut ctx| Ok(ctx.data_mut().look()));
+    store.call_hook(|mut ctx, crossing| {
+        ctx.data_mut().cross(crossing);
+        Ok(())
+    });
+    store
+}
+
+async fn invoke(
+    prepared: &Prepared,
+    store: &mut Store<State>,
+    tool: &Tool,
+    arguments: Vec<Value>,
+) -> Result<Option<Value>, Failure> {
+    let export = *prepared
+        .exports
+        .get(&tool.path)
+        .ok_or_else(|| Failure::NoSuchFunction(tool.path.to_string()))?;
+    let arguments = lower_all(tool, arguments).map_err(Failure::Value)?;
+    let results = enter(
+        prepared,
+        store,
+        export,
+        Entry {
+            arguments,
+            has_result: tool.result.is_some(),
+        },
+    );
+    let returned = results.await.map_err(Failure::Engine)?;
+    let bytes_max = store.data().gate.policy().limits().output_bytes;
+    match (&tool.result, returned) {
+        (Some(ty), Some(val)) => Lift::new(bytes_max)
+            .lift(ty, val)
+            .map(Some)
+            .map_err(Failure::Value),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(Failure::Value(ConvertError::Mismatch)),
+    }
+}
+
+struct Entry {
+    arguments: Vec<Val>,
+    has_result: bool,
+}
+
+async fn enter(
+    prepared: &Prepared,
+    store: &mut Store<State>,
+    export: ComponentExportIndex,
+    entry: Entry,
+) -> wasmtime::Result<Option<Val>> {
+    let instance = prepared.instance.instantiate_async(&mut *store).await?;
+    let function = instance
+        .get_func(&mut *store, export)
+        .ok_or_else(|| wasmtime::format_err!("an indexed export is not a function"))?;
+    let mut results = if entry.has_result {
+        vec![Val::Bool(false)]
+    } else {
+        Vec::new()
+    };
+    function
+        .call_async(&mut *store, &entry.arguments, &mut results)
+        .await?;
+    Ok(results.pop())
+}
+
+fn lower_all(tool: &Tool, arguments: Vec<Value>) -> Result<Vec<Val>, ConvertError> {
+    if tool.params.len() != arguments.len() {
+        return Err(ConvertError::Mismatch);
+    }
+    tool.params
+        .iter()
+        .zip(arguments)
+        .map(|(param, value)| lower(&param.ty, value))
+        .collect()
+}
+
+fn report(result: Result<Option<Value>, CallError>, state: &mut State) -> CallReport {
+    state.stopwatch.stop();
+    let usage = Usage {
+        elapsed: state.stopwatch.elapsed(),
+        cpu: state.stopwatch.used(),
+        memory_bytes: state.ledger.memory_bytes(),
+    };
+    let (accesses, accesses_unlisted) = state.gate.take();
+    CallReport {
+        result,
+        accesses,
+        accesses_unlisted,
+        usage,
+        output: state.output(),
+    }
+}
+
+/// Finds the reason that helps the reader most: a limit first, then how the guest ended.
+fn explain(failure: Failure, state: &State, limits: &Limits) -> CallError {
+    let limit = |limit| CallError::Limit { limit };
+    match failure {
+        Failure::NoSuchFunction(function) => CallError::NoSuchFunction { function },
+        Failure::Panic => CallError::Panic,
+        Failure::OutOfTime => limit(Limit::Time { max: limits.time }),
+        Failure::Value(ConvertError::TooLarge) => limit(Limit::Output {
+            bytes_max: limits.output_bytes,
+        }),
+        Failure::Value(ConvertError::Mismatch) => CallError::Trap {
+            class: TrapClass::ComponentModel,
+        },
+        Failure::Engine(error) => match &state.interrupted {
+            Some(interrupted) => limit(interrupted.clone()),
+            None => explain_engine(&error, state, limits),
+        },
+    }
+}
+
+fn explain_engine(error: &wasmtime::Error, state: &State, limits: &Limits) -> CallError {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return CallError::Exit { code: exit.0 };
+    }
+    if let Some(limit) = exhausted(error, limits) {
+        return CallError::Limit { limit };
+    }
+    // A guest that was refused memory usually ends itself by a trap. The refusal is the better reason.
+    if let Some(refused) = state.ledger.refused() {
+        return CallError::Limit {
+            limit: refused.clone(),
+        };
+    }
+    tracing::debug!(error = ?error, "a guest trapped");
+    let trap = error.downcast_ref::<Trap>().copied();
+    CallError::Trap {
+        class: trap.and_then(TrapClass::of).unwrap_or(TrapClass::ComponentModel),
+    }
+}
+
+/// Limits that the engine enforces and reports as errors of its own.
+///
+/// Three of them have no type in wasmtime 48, so their text is matched; the tests with real guests fail when
+/// it changes.
+fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+        return Some(Limit::Stack);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Some(Limit::Calls);
+    }
+    if matches!(
+        error.downcast_ref::<ResourceTableError>(),
+        Some(ResourceTableError::Full)
+    ) {
+        return Some(Limit::Resources {
+            max: limits.resources,
+        });
+    }
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Some(Limit::HostCall {
+            bytes_max: limits.host_call_bytes,
+        });
+    }
+    if text.contains("too many handles") {
+        return Some(Limit::Handles { max: limits.handles });
+    }
+    if text.contains("requested len") {
+        return Some(Limit::Random {
+            bytes_max: limits.random_bytes,
+        });
+    }
+    None
+}

@@ -1,0 +1,295 @@
+//! From bytes to something that can be called: scanned, compiled, linked.
+
+use crate::engine::{CompileLimits, Shared};
+use crate::linker::LINKED;
+use crate::state::State;
+use std::collections::HashMap;
+use std::sync::Arc;
+use wasmparser::{Parser, Payload};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wassette_compiled::{Label, OpenError};
+use wassette_wit::FunctionPath;
+
+/// Memories one component may have; more would not fit the pool.
+const MEMORIES_MAX: u32 = 16;
+
+/// An import nothing provides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingImport {
+    /// The import's full name, for example `acme:db/query@1.0.0`.
+    pub name: String,
+    /// What would provide it.
+    pub remedy: &'static str,
+}
+
+/// A component cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Native code. It is never accepted, from nobody.
+    #[error("this is compiled native code, not a component; only WebAssembly is accepted")]
+    Native,
+    /// Not a component.
+    #[error("this is not a WebAssembly component")]
+    NotAComponent,
+    /// The bytes are damaged or use a feature that is switched off.
+    #[error("the component is not valid: {reason}")]
+    Invalid {
+        /// What is wrong, and where in the bytes.
+        reason: String,
+    },
+    /// Larger than what is compiled.
+    #[error("the component has {found} {what}; the limit is {max}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// How much there may be.
+        max: u64,
+    },
+    /// It imports what is not here.
+    #[error("the component imports {}", list(.0))]
+    MissingImports(Vec<MissingImport>),
+    /// Linking failed for another reason.
+    #[error("the component cannot be linked: {reason}")]
+    Link {
+        /// Wasmtime's reason.
+        reason: String,
+    },
+    /// Sealed code was not opened.
+    #[error("compiled code is not usable")]
+    Sealed {
+        /// Why.
+        source: OpenError,
+    },
+}
+
+fn list(missing: &[MissingImport]) -> String {
+    let each: Vec<_> = missing
+        .iter()
+        .map(|m| format!("`{}` ({})", m.name, m.remedy))
+        .collect();
+    each.join(", ")
+}
+
+/// Reads the outline of a component without compiling: form, sizes, counts. Compilation time grows with
+/// these, and a single huge function grows faster than linearly.
+pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<(), PrepareError> {
+    if wasmtime::Engine::detect_precompiled(wasm).is_some() {
+        return Err(PrepareError::Native);
+    }
+    if !Parser::is_component(wasm) {
+        return Err(PrepareError::NotAComponent);
+    }
+    at_most("bytes", wasm.len() as u64, limits.component_bytes as u64)?;
+    let (mut functions, mut modules) = (0_u32, 0_u32);
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(|e| PrepareError::Invalid {
+            reason: e.to_string(),
+        })? {
+            Payload::CodeSectionStart { count, .. } => {
+                functions = functions.saturating_add(count);
+                at_most("functions", functions.into(), limits.functions.into())?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                at_most(
+                    "bytes in one function",
+                    body.range().len() as u64,
+                    limits.body_bytes as u64,
+                )?;
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                modules = modules.saturating_add(1);
+                at_most("modules", modules.into(), limits.modules.into())?;
+            }
+            // Every other section is small work for the compiler.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn at_most(what: &'static str, found: u64, max: u64) -> Result<(), PrepareError> {
+    if found <= max {
+        Ok(())
+    } else {
+        Err(PrepareError::TooLarge { what, found, max })
+    }
+}
+
+/// Machine code of a component, not linked yet.
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+}
+
+impl Compiled {
+    pub(crate) fn compile(shared: &Shared, wasm: &[u8]) -> Result<Self, PrepareError> {
+        scan(&shared.config.compile, wasm)?;
+        // `from_binary`, never `new`: that would accept text and, in some builds, other forms.
+        let component = Component::from_binary(&shared.engine, wasm)
+            .map_err(|e| PrepareError::Invalid { reason: one_line(&e) })?;
+        Ok(Self { component })
+    }
+}
+
+/// A component ready to be called.
+pub struct Prepared {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) instance: InstancePre<State>,
+    pub(crate) exports: HashMap<FunctionPath, ComponentExportIndex>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("exports", &self.exports.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    pub(crate) fn link(shared: Arc<Shared>, compiled: Compiled) -> Result<Self, PrepareError> {
+        let component = compiled.component;
+        let missing = missing_imports(&shared, &component);
+        if !missing.is_empty() {
+            return Err(PrepareError::MissingImports(missing));
+        }
+        if let Some(required) = component.resources_required() {
+            at_most("memories", required.num_memories.into(), MEMORIES_MAX.into())?;
+        }
+        let exports = exports(&shared, &component);
+        let instance = shared
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| PrepareError::Link { reason: one_line(&e) })?;
+        Ok(Self {
+            shared,
+            instance,
+            exports,
+        })
+    }
+
+    /// The machine code, sealed so that [`Sandbox::open`](crate::Sandbox::open) takes it back.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError::Link`] when the engine cannot serialise it.
+    pub fn seal(&self, key: &[u8; 32], wasm: [u8; 32]) -> Result<Vec<u8>, PrepareError> {
+        let component = self.instance.component();
+        let code = component
+            .serialize()
+            .map_err(|e| PrepareError::Link { reason: one_line(&e) })?;
+        let label = Label {
+            wasm,
+            engine: wassette_compiled::fingerprint(component.engine()),
+        };
+        Ok(wassette_compiled::seal(key, &label, &code))
+    }
+}
+
+/// The imports among these names that nothing here provides.
+#[must_use]
+pub fn missing(imports: &[String]) -> Vec<String> {
+    imports.iter().filter(|name| !is_linked(name)).cloned().collect()
+}
+
+/// Imports whose interface is not linked. Functions missing from a linked interface are found by wasmtime.
+fn missing_imports(shared: &Shared, component: &Component) -> Vec<MissingImport> {
+    let ty = component.component_type();
+    let names = ty.imports(&shared.engine).map(|(name, _)| name.to_owned());
+    names
+        .filter(|name| !is_linked(name))
+        .map(|name| MissingImport {
+            remedy: remedy(&name),
+            name,
+        })
+        .collect()
+}
+
+/// Whether an import is one of the linked interfaces at any version `0.2.x`.
+fn is_linked(import: &str) -> bool {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    LINKED.contains(&interface) && version.starts_with("0.2.")
+}
+
+fn remedy(import: &str) -> &'static str {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let is_future = version.starts_with("0.3");
+    match interface.split_once(':') {
+        Some(("wasi", _)) if is_future => "WASI 0.3 is not supported yet; build for WASI 0.2",
+        Some(("wasi", _)) => "not part of the supported WASI 0.2 interfaces",
+        Some(_) => {
+            "no WASI interface; compose the component with one that exports it, for example with `wac plug`"
+        }
+        None => "a bare import; build a component for WASI 0.2 instead",
+    }
+}
+
+/// Where the exported functions are, looked up once.
+fn exports(shared: &Shared, component: &Component) -> HashMap<FunctionPath, ComponentExportIndex> {
+    let mut exports = HashMap::new();
+    let ty = component.component_type();
+    for (name, item) in ty.exports(&shared.engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(_) => {
+                if let Some(index) = component.get_export_index(None, name) {
+                    exports.insert(
+                        FunctionPath {
+                            interface: None,
+                            function: name.to_owned(),
+                        },
+                        index,
+                    );
+                }
+            }
+            ComponentItem::ComponentInstance(instance) => {
+                let Some(parent) = component.get_export_index(None, name) else {
+                    continue;
+                };
+                let functions = instance.exports(&shared.engine);
+                for (function, _) in
+                    functions.filter(|(_, e)| matches!(e.ty, ComponentItem::ComponentFunc(_)))
+                {
+                    if let Some(index) = component.get_export_index(Some(&parent), function) {
+                        let path = FunctionPath {
+                            interface: Some(name.to_owned()),
+                            function: function.to_owned(),
+                        };
+                        exports.insert(path, index);
+                    }
+                }
+            }
+            // Types, modules and nested components cannot be called.
+            _ => {}
+        }
+    }
+    exports
+}
+
+/// An engine error with its causes on one line.
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_patch_of_wasi_0_2_is_accepted_and_nothing_else() {
+        let table = [
+            ("wasi:cli/environment@0.2.0", true),
+            ("wasi:http/types@0.2.99", true),
+            ("wasi:cli/environment@0.3.0", false),
+            ("wasi:cli/environment", false),
+            ("wasi:cli/environment@0.20.0", false),
+            ("wasi:nn/tensor@0.2.0", false),
+            ("acme:db/query@1.0.0", false),
+            ("log", false),
+        ];
+        for (import, is_accepted) in table {
+            assert_eq!(is_linked(import), is_accepted, "{import}");
+        }
+    }
+}

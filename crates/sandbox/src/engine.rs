@@ -1,0 +1,293 @@
+//! The engine, configured once: which wasm is accepted, how memory is handed out, how guests are stopped.
+
+use crate::component::{Compiled, PrepareError, Prepared};
+use crate::linker::linker;
+use crate::state::State;
+use crate::ticker::Ticker;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Runtime;
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
+use wassette_compiled::Label;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Stack of wasm code. Interpreters in guests (Python, JavaScript) need most of this.
+const WASM_STACK_BYTES: usize = 512 * KIB;
+
+/// Stack of a call, wasm and host functions together.
+const CALL_STACK_BYTES: usize = 2 * MIB;
+
+/// Frames of a trap's backtrace, which only our logs see.
+const BACKTRACE_FRAMES: usize = 16;
+
+/// How instances get their memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// From a pool made at start; slots are reset to their initial image between guests. Fast.
+    Pooling,
+    /// Mapped for each call and unmapped after it: no guest ever sees a slot another guest had. Slower.
+    OnDemand,
+}
+
+/// Bounds on what is compiled. Compilation runs on untrusted input and wasmtime promises no bound itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Bytes of the component.
+    pub component_bytes: usize,
+    /// Functions in all its core modules.
+    pub functions: u32,
+    /// Bytes of the largest function body.
+    pub body_bytes: usize,
+    /// Core modules and components nested in it.
+    pub modules: u32,
+}
+
+impl CompileLimits {
+    /// Figures with their reasons in SPECIFICATION.md, "Limits".
+    pub const DEFAULT: Self = Self {
+        component_bytes: 64 * MIB,
+        functions: 200_000,
+        body_bytes: MIB,
+        modules: 100,
+    };
+}
+
+/// What a sandbox is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxConfig {
+    /// How instances get their memory.
+    pub allocation: Allocation,
+    /// Bounds on what is compiled.
+    pub compile: CompileLimits,
+    /// Calls that may run at the same time; one more is refused.
+    pub calls_max: u32,
+}
+
+impl SandboxConfig {
+    /// Pooling, default limits, 64 calls.
+    pub const DEFAULT: Self = Self {
+        allocation: Allocation::Pooling,
+        compile: CompileLimits::DEFAULT,
+        calls_max: 64,
+    };
+}
+
+/// No sandbox could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NewSandboxError {
+    /// The engine refused its settings, or this system cannot give it what it needs.
+    #[error("cannot start the wasm engine")]
+    Engine {
+        /// Wasmtime's reason.
+        source: wasmtime::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the engine's clock")]
+    Thread {
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Compiles components and runs their functions.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+/// What all prepared components share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Ticker,
+    pub(crate) config: SandboxConfig,
+    fingerprint: OnceLock<[u8; 32]>,
+    guests: OnceLock<Runtime>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Starts the engine and its clock. Compiles nothing.
+    ///
+    /// A pool reserves address space, which containers and `ulimit -v` may refuse; then instances are
+    /// allocated on demand, and [`Sandbox::allocation`] says so.
+    ///
+    /// # Errors
+    ///
+    /// [`NewSandboxError`] when neither way works or the clock's thread cannot start.
+    pub fn new(config: &SandboxConfig) -> Result<Self, NewSandboxError> {
+        let mut config = config.clone();
+        let engine = match (config.allocation, new_engine(&config)) {
+            (_, Ok(engine)) => engine,
+            (Allocation::OnDemand, Err(source)) => return Err(NewSandboxError::Engine { source }),
+            (Allocation::Pooling, Err(refused)) => {
+                tracing::debug!(error = %refused, "no memory pool, allocating on demand");
+                config.allocation = Allocation::OnDemand;
+                new_engine(&config).map_err(|source| NewSandboxError::Engine { source })?
+            }
+        };
+        let linker = linker(&engine).map_err(|source| NewSandboxError::Engine { source })?;
+        let ticker = Ticker::start(&engine).map_err(|source| NewSandboxError::Thread { source })?;
+        let (fingerprint, guests) = (OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                engine,
+                linker,
+                ticker,
+                config,
+                fingerprint,
+                guests,
+            }),
+        })
+    }
+
+    /// How instances get their memory on this system.
+    #[must_use]
+    pub fn allocation(&self) -> Allocation {
+        self.shared.config.allocation
+    }
+
+    /// Names the engine's version, settings and target. Compiled code is good for one fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        *self
+            .shared
+            .fingerprint
+            .get_or_init(|| wassette_compiled::fingerprint(&self.shared.engine))
+    }
+
+    /// Checks, compiles and links a component. Blocks for as long as compilation takes: run it on a thread
+    /// that may block.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError`]: not a component, beyond a limit, imports something that is not here.
+    pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, PrepareError> {
+        let compiled = Compiled::compile(&self.shared, wasm)?;
+        Prepared::link(Arc::clone(&self.shared), compiled)
+    }
+
+    /// Checks what [`Sandbox::prepare`] checks before it compiles: size, form and limits.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError`], as there.
+    pub fn scan(&self, wasm: &[u8]) -> Result<(), PrepareError> {
+        crate::component::scan(&self.shared.config.compile, wasm)
+    }
+
+    /// Opens code that [`Prepared::seal`] made for the same component, key and fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError::Sealed`] when the seal does not hold: compile again.
+    pub fn open(&self, key: &[u8; 32], wasm: [u8; 32], sealed: &[u8]) -> Result<Prepared, PrepareError> {
+        let label = Label {
+            wasm,
+            engine: self.fingerprint(),
+        };
+        let component = wassette_compiled::open(&self.shared.engine, key, &label, sealed)
+            .map_err(|source| PrepareError::Sealed { source })?;
+        Prepared::link(Arc::clone(&self.shared), Compiled { component })
+    }
+}
+
+impl Shared {
+    /// The runtime that carries calls which did not finish where they were started. Made at the first call.
+    pub(crate) fn guests(&self) -> std::io::Result<&Runtime> {
+        if let Some(runtime) = self.guests.get() {
+            return Ok(runtime);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("guest")
+            .enable_time()
+            .build()?;
+        Ok(self.guests.get_or_init(|| runtime))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Dropping a runtime inside another one panics; this way is allowed anywhere.
+        if let Some(runtime) = self.guests.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn new_engine(config: &SandboxConfig) -> wasmtime::Result<Engine> {
+    let mut engine = Config::new();
+    accept(&mut engine);
+    engine
+        .strategy(Strategy::Cranelift)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(CALL_STACK_BYTES)
+        .guard_before_linear_memory(true)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
+    match config.allocation {
+        Allocation::Pooling => {
+            engine.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.calls_max)));
+        }
+        Allocation::OnDemand => {
+            engine
+                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+                .async_stack_zeroing(true);
+        }
+    }
+    Engine::new(&engine)
+}
+
+/// Which wasm is accepted: what today's component toolchains emit, and nothing younger.
+///
+/// SECURITY: each proposal that is off here had memory-safety advisories in 2026 or widens the attack
+/// surface for nothing. `gc` and `threads` are compiled in and switched off: 48.0.8 aborts when they are
+/// compiled out (GHSA-rc4p-x33f-vpr2, GHSA-2674-w29h-wqvj).
+fn accept(engine: &mut Config) {
+    engine
+        .wasm_component_model(true)
+        .concurrency_support(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_threads(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_relaxed_simd(false)
+        .wasm_stack_switching(false);
+}
+
+/// A pool for `calls_max` calls.
+///
+/// With the kernel's pagemap scan a slot is reset by touching only the pages its last guest dirtied, so many
+/// may stay resident; without it each kept byte is wiped at every call, and little is kept.
+fn pool(calls_max: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    let has_scan = PoolingAllocationConfig::is_pagemap_scan_available();
+    pool.pagemap_scan(if has_scan { Enabled::Yes } else { Enabled::No })
+        .linear_memory_keep_resident(if has_scan { 16 * MIB } else { 64 * KIB })
+        .table_keep_resident(64 * KIB)
+        .max_unused_warm_slots(8)
+        .total_component_instances(calls_max)
+        .total_stacks(calls_max)
+        .total_core_instances(calls_max * 8)
+        .total_memories(calls_max * 4)
+        .total_tables(calls_max * 8)
+        .total_gc_heaps(1)
+        .max_core_instance_size(4 * MIB)
+        .max_component_instance_size(4 * MIB)
+        .table_elements(200_000)
+        .max_memory_size(4 << 30);
+    pool
+}

@@ -1,0 +1,101 @@
+//! Everything a component may import: WASI 0.2 and `wasi:http`, whole, so that a component links whatever
+//! its toolchain drags in. Linking an interface grants nothing; the gate decides each use.
+
+use crate::filesystem;
+use crate::network::{HasOutside, outside};
+use crate::state::State;
+use wasmtime::Engine;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings::sockets::network::LinkOptions;
+use wasmtime_wasi::p2::bindings::{cli, clocks, io, random, sockets};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
+
+/// Interfaces that are linked, without version. Any `0.2.x` of them is accepted.
+pub(crate) const LINKED: [&str; 29] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+struct HasIo;
+
+impl HasData for HasIo {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// A linker with every interface in it.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    link_inert(&mut linker)?;
+    link_gated(&mut linker)?;
+    Ok(linker)
+}
+
+/// What reaches nothing outside the call: streams, clocks, random numbers, captured output.
+fn link_inert(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    io::error::add_to_linker::<State, HasIo>(l, |s| &mut s.table)?;
+    io::poll::add_to_linker::<State, HasIo>(l, |s| &mut s.table)?;
+    io::streams::add_to_linker::<State, HasIo>(l, |s| &mut s.table)?;
+    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, WasiClocksView::clocks)?;
+    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, WasiClocksView::clocks)?;
+    random::random::add_to_linker::<State, WasiRandom>(l, WasiRandomView::random)?;
+    random::insecure::add_to_linker::<State, WasiRandom>(l, WasiRandomView::random)?;
+    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, WasiRandomView::random)?;
+    cli::exit::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::stdin::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::stdout::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::stderr::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::terminal_input::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::terminal_output::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)?;
+    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)
+}
+
+/// What reaches outside and therefore asks the gate. The sockets of wasmtime-wasi are linked for their
+/// types; none can be made, because the interfaces that make them are ours.
+fn link_gated(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    filesystem::link(l)?;
+    cli::environment::add_to_linker::<State, HasOutside>(l, outside)?;
+    sockets::tcp_create_socket::add_to_linker::<State, HasOutside>(l, outside)?;
+    sockets::udp_create_socket::add_to_linker::<State, HasOutside>(l, outside)?;
+    sockets::ip_name_lookup::add_to_linker::<State, HasOutside>(l, outside)?;
+    sockets::instance_network::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
+    sockets::network::add_to_linker::<State, WasiSockets>(
+        l,
+        &LinkOptions::default(),
+        WasiSocketsView::sockets,
+    )?;
+    sockets::tcp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
+    sockets::udp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)
+}

@@ -1,0 +1,119 @@
+//! What one call owns inside its wasm store. Built from nothing for each call and dropped with it.
+
+use crate::error::Limit;
+use crate::gate::Gate;
+use crate::limits::{Ledger, Stopwatch};
+use crate::stdio::{Capture, GuestOutput};
+use std::sync::Arc;
+use wasmtime::{CallHook, UpdateDeadline};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wassette_policy::Policy;
+
+/// Bytes of all headers of one HTTP message, as wasmtime counts them.
+const HTTP_FIELD_BYTES_MAX: usize = 32 << 10;
+
+/// Ticks of the epoch between two looks at a running guest.
+pub(crate) const TICKS_PER_LOOK: u64 = 1;
+
+/// The data of one wasm store.
+pub(crate) struct State {
+    pub(crate) gate: Gate,
+    pub(crate) ledger: Ledger,
+    pub(crate) stopwatch: Stopwatch,
+    pub(crate) table: ResourceTable,
+    /// The limit that made [`State::look`] interrupt the guest.
+    pub(crate) interrupted: Option<Limit>,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl State {
+    pub(crate) fn new(policy: Arc<Policy>) -> Self {
+        let limits = policy.limits();
+        let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(HTTP_FIELD_BYTES_MAX);
+        Self {
+            ledger: Ledger::new(limits),
+            stopwatch: Stopwatch::new(),
+            table,
+            interrupted: None,
+            wasi: context(&policy, &stdout, &stderr),
+            http,
+            gate: Gate::new(policy),
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Starts and stops the clock for guest time as control crosses the boundary.
+    pub(crate) fn cross(&mut self, crossing: CallHook) {
+        match crossing {
+            CallHook::CallingWasm | CallHook::ReturningFromHost => self.stopwatch.start(),
+            CallHook::ReturningFromWasm | CallHook::CallingHost => self.stopwatch.stop(),
+        }
+    }
+
+    /// Looks at a running guest, once for each tick: out of time, or may it go on after others had a turn?
+    pub(crate) fn look(&mut self) -> UpdateDeadline {
+        self.stopwatch.stop();
+        let limits = self.gate.policy().limits();
+        if self.stopwatch.used() >= limits.cpu {
+            self.interrupted = Some(Limit::Cpu { max: limits.cpu });
+            return UpdateDeadline::Interrupt;
+        }
+        if self.stopwatch.elapsed() >= limits.time {
+            self.interrupted = Some(Limit::Time { max: limits.time });
+            return UpdateDeadline::Interrupt;
+        }
+        UpdateDeadline::YieldCustom(TICKS_PER_LOOK, Box::pin(self.stopwatch.pause()))
+    }
+
+    /// What the guest printed.
+    pub(crate) fn output(&self) -> GuestOutput {
+        let ((stdout, stdout_dropped), (stderr, stderr_dropped)) = (self.stdout.take(), self.stderr.take());
+        GuestOutput {
+            stdout,
+            stderr,
+            dropped_bytes: stdout_dropped.saturating_add(stderr_dropped),
+        }
+    }
+}
+
+/// A WASI context that inherits nothing. Standard input is closed, there are no arguments, variables or
+/// folders, and sockets are off below the gate as well.
+fn context(policy: &Policy, stdout: &Capture, stderr: &Capture) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .socket_addr_check(|_address, _use| Box::pin(async { false }))
+        .max_random_size(policy.limits().random_bytes)
+        .build()
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.gate,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
