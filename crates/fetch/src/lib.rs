@@ -118,11 +118,16 @@ impl FetchError {
     }
 
     fn io(path: PathBuf, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing(path),
-            io::ErrorKind::PermissionDenied => Self::Denied(path),
-            _ => Self::Io { path, source },
+        if matches!(
+            source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ) {
+            return Self::Missing(path);
         }
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            return Self::Denied(path);
+        }
+        Self::Io { path, source }
     }
 }
 
@@ -208,3 +213,6 @@ fn read(path: PathBuf, bytes_max: u64, is_stopped: &AtomicBool) -> Result<Artifa
         origin: Reference::File(path),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,18 +2,27 @@
 //!
 //! WAL, synced at every commit; one connection, opened once and kept, because [`crate::look`] relies on the
 //! shared-memory file staying in place. Every write is one `IMMEDIATE` transaction that takes the store's
-//! next epoch, compares, and sets. The SQL is what PostgreSQL reads too; it becomes the shared backend.
+//! next epoch, compares, and sets.
+//!
+//! Transactions are begun and ended by plain statements, not by the library's `Transaction`: `SQLite` rolls
+//! back by itself when the disk is full, the library's rollback then fails, and it counts the connection as
+//! within a transaction for ever, so that one full disk would end all writing until a restart. A connection
+//! that comes back to the pool is rolled back instead, whatever happened to its caller.
+//!
+//! The SQL is what PostgreSQL reads too; it becomes the shared backend.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr as _, Sqlite, SqlitePool};
 
-use crate::{ComponentId, Expected, NewRecord, OpenStoreError, Record, Snapshot, StoreError};
+use crate::{ComponentId, Digest, Expected, NewRecord, OpenStoreError, Record, Snapshot, StoreError};
 
 /// The schema's history. Never edit one that was released: its checksum is kept in every database.
 ///
@@ -63,6 +72,13 @@ impl Database {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(2 * BUSY_MAX)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // An error says that no transaction is open, which is the usual case.
+                    drop(sqlx::query("ROLLBACK").execute(connection).await);
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|error| open_error(path, error))?;
@@ -94,7 +110,7 @@ impl Database {
     /// Reads everything as of one moment.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let read = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin("BEGIN").await?;
             let epoch = sqlx::query_scalar("SELECT epoch FROM store_epoch WHERE id = 1")
                 .fetch_one(&mut *transaction)
                 .await?;
@@ -103,7 +119,6 @@ impl Database {
             )
             .fetch_all(&mut *transaction)
             .await?;
-            transaction.commit().await?;
             Ok((epoch, rows))
         };
         let (epoch, rows): (i64, Vec<SqliteRow>) = read.await.map_err(|error| self.error(error))?;
@@ -115,6 +130,31 @@ impl Database {
             epoch: count(epoch),
             records,
         })
+    }
+
+    /// Reads which blobs are needed, and keeps every writer out until the transaction is dropped.
+    ///
+    /// A commit whose caller went away may still be on its way when its file lock is gone; the
+    /// database's own write lock waits for it.
+    pub(crate) async fn needed(&self) -> Result<(PoolConnection<Sqlite>, HashSet<Digest>), StoreError> {
+        let read = async {
+            let mut transaction = self.begin("BEGIN IMMEDIATE").await?;
+            let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, digest FROM component")
+                .fetch_all(&mut *transaction)
+                .await?;
+            Ok((transaction, rows))
+        };
+        let (transaction, rows) = read.await.map_err(|error| self.error(error))?;
+        let parse = |(id, digest): (String, String)| {
+            digest.parse().map_err(|_| StoreError::Record {
+                id,
+                reason: "its digest is not a legal one",
+            })
+        };
+        Ok((
+            transaction,
+            rows.into_iter().map(parse).collect::<Result<_, _>>()?,
+        ))
     }
 
     fn record(&self, row: &SqliteRow) -> Result<Record, StoreError> {
@@ -170,7 +210,10 @@ impl Database {
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.error(error))?;
-        transaction.commit().await.map_err(|error| self.error(error))?;
+        sqlx::query("COMMIT")
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(count(epoch))
     }
 
@@ -182,7 +225,10 @@ impl Database {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.error(error))?;
-        transaction.commit().await.map_err(|error| self.error(error))?;
+        sqlx::query("COMMIT")
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(count(epoch))
     }
 
@@ -191,9 +237,9 @@ impl Database {
         &self,
         id: &ComponentId,
         expected: Expected,
-    ) -> Result<(Transaction<'static, Sqlite>, i64), StoreError> {
+    ) -> Result<(PoolConnection<Sqlite>, i64), StoreError> {
         let begin = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let mut transaction = self.begin("BEGIN IMMEDIATE").await?;
             // The one row orders the writes: on PostgreSQL its lock does what IMMEDIATE does here.
             let epoch: i64 =
                 sqlx::query_scalar("UPDATE store_epoch SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch")
@@ -208,7 +254,6 @@ impl Database {
         let (transaction, epoch, found) = begin.await.map_err(|error| self.error(error))?;
         let found = found.map(count);
         if !expected.holds(found) {
-            transaction.rollback().await.map_err(|error| self.error(error))?;
             return Err(StoreError::Conflict {
                 id: id.clone(),
                 expected,
@@ -216,6 +261,13 @@ impl Database {
             });
         }
         Ok((transaction, epoch))
+    }
+
+    /// Begins a transaction; dropping the connection undoes it.
+    async fn begin(&self, statement: &'static str) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        sqlx::query(statement).execute(&mut *connection).await?;
+        Ok(connection)
     }
 
     pub(crate) async fn close(&self) {

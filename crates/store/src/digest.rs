@@ -166,7 +166,7 @@ mod tests {
         refused(&format!("SHA256:{hex}"), ParseDigestError::Algorithm);
         refused(&format!(" sha256:{hex}"), ParseDigestError::Algorithm);
         refused("sha256:", ParseDigestError::Length(0));
-        refused(&EMPTY[..EMPTY.len() - 1], ParseDigestError::Length(63));
+        refused(EMPTY.trim_end_matches('5'), ParseDigestError::Length(62));
         refused(&format!("{EMPTY}0"), ParseDigestError::Length(65));
         refused(&format!("{EMPTY}\n"), ParseDigestError::Length(65));
         refused(&EMPTY.replacen('e', "E", 1), ParseDigestError::Digit);

@@ -96,7 +96,11 @@ impl OpenStoreError {
                 source: source.into(),
             };
         }
-        if source.kind() == io::ErrorKind::NotADirectory {
+        // Making a folder where a file is, and passing through a file, are told apart by the system only.
+        if matches!(
+            source.kind(),
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+        ) {
             return Self::NotAFolder(path);
         }
         Self::Unusable { path, source }
@@ -234,5 +238,3 @@ impl StoreError {
 
 /// The action of reading: a file too large to be read is no full disk.
 pub(crate) const READ: &str = "read";
-/// The action of locking.
-pub(crate) const LOCK: &str = "lock";

@@ -24,7 +24,6 @@ mod look;
 mod record;
 mod reference;
 
-use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +44,7 @@ pub use reference::{Artifact, ParseReferenceError, REFERENCE_BYTES_MAX, Referenc
 use blobs::Blobs;
 use database::Database;
 use fs::Exposure;
-use lock::Lock;
+use lock::{Lock, LockError};
 use look::Lookout;
 
 /// How old a temporary file is before it is garbage: longer than any write takes.
@@ -120,7 +119,7 @@ impl Store {
     /// [`StoreError::Busy`] when another process collects for longer than ten seconds.
     pub async fn begin(&self) -> Result<Hold, StoreError> {
         let lock = self.0.lock.clone();
-        blocking(move || lock.shared()).await?
+        Ok(blocking(move || lock.shared()).await??)
     }
 
     /// Keeps an artifact's bytes. Idempotent: the same bytes are the same file.
@@ -229,11 +228,9 @@ impl Store {
     pub async fn collect(&self) -> Result<Collected, StoreError> {
         let lock = self.0.lock.clone();
         let hold = blocking(move || lock.exclusive()).await??;
-        // Read under the lock: a record committed before it is seen, and none can be committed after.
-        let records = self.0.database.snapshot().await?.records;
-        let kept: HashSet<Digest> = records.into_iter().map(|record| record.digest).collect();
+        let (transaction, kept) = self.0.database.needed().await?;
         let inner = Arc::clone(&self.0);
-        blocking(move || {
+        let collected = blocking(move || {
             let (blobs, blob_bytes) = inner.blobs.retain(&kept)?;
             let (temporary, temporary_bytes) = remove_temporary(&inner.folder)?;
             drop(hold);
@@ -243,7 +240,9 @@ impl Store {
                 bytes: blob_bytes + temporary_bytes,
             })
         })
-        .await?
+        .await?;
+        drop(transaction);
+        collected
     }
 
     /// Closes the database and waits for it; later calls fail with [`StoreError::Stopped`]. A store that is
@@ -269,10 +268,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// Makes and checks the folders, then takes the lock under which the database is opened.
 fn prepare(folder: &Path, lock: &Lock) -> Result<Hold, OpenStoreError> {
     let failed = |source| OpenStoreError::io(folder, source);
-    fs::make_folders(folder).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => OpenStoreError::NotAFolder(folder.to_owned()),
-        _ => failed(source),
-    })?;
+    fs::make_folders(folder).map_err(failed)?;
     // SECURITY: who can write here can exchange the key and with it native code.
     if fs::probe(folder).map_err(failed)? == Exposure::Writable {
         return Err(OpenStoreError::Exposed(folder.to_owned()));
@@ -285,23 +281,14 @@ fn prepare(folder: &Path, lock: &Lock) -> Result<Hold, OpenStoreError> {
         let path = folder.join(name);
         fs::size(&path).map_err(|source| OpenStoreError::io(&path, source))?;
     }
-    let hold = lock.exclusive().map_err(|error| lock_error(folder, error))?;
+    let hold = lock.exclusive().map_err(|error| match error {
+        LockError::Busy(_) => OpenStoreError::Busy(folder.to_owned()),
+        LockError::Io { path, source } => OpenStoreError::io(&path, source),
+    })?;
     // Made here, because SQLite would make it readable for everyone; its -wal and -shm take the mode over.
     let state = folder.join("state.db");
     fs::create_if_missing(&state).map_err(|source| OpenStoreError::io(&state, source))?;
     Ok(hold)
-}
-
-fn lock_error(folder: &Path, error: StoreError) -> OpenStoreError {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "taking the lock has only these errors"
-    )]
-    match error {
-        StoreError::Io { path, source, .. } => OpenStoreError::Unusable { path, source },
-        StoreError::Full { path, source } => OpenStoreError::Full { path, source },
-        _ => OpenStoreError::Busy(folder.to_owned()),
-    }
 }
 
 /// Removes old temporary files; says how many and how many bytes.

@@ -8,14 +8,16 @@
 //! | the collector of garbage, and whoever opens (and perhaps migrates) the database | exclusive |
 //!
 //! INVARIANT: a blob is removed only under the exclusive lock, and a record is written only under a shared
-//! one after its blob was seen. So no record ever points to a blob that a collector removed.
+//! one after its blob was seen. So no record ever points to a blob that a collector removed. The collector
+//! also holds the database's write lock, for a commit whose caller (and with it the shared lock) went away.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::StoreError;
 use crate::fs::{self, File, TryLockError};
-use crate::{StoreError, error};
 
 /// Longest wait for another process: far beyond any collection, short enough for a person to see an error.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -36,36 +38,83 @@ pub struct Hold {
 #[derive(Clone, Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
+    wait_max: Duration,
 }
 
 impl Lock {
     pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            wait_max: WAIT_MAX,
         }
     }
 
     /// Waits until nobody collects. Blocks.
-    pub(crate) fn shared(&self) -> Result<Hold, StoreError> {
+    pub(crate) fn shared(&self) -> Result<Hold, LockError> {
         self.wait(File::try_lock_shared)
     }
 
     /// Waits until nobody holds the lock in any way. Blocks.
-    pub(crate) fn exclusive(&self) -> Result<Hold, StoreError> {
+    pub(crate) fn exclusive(&self) -> Result<Hold, LockError> {
         self.wait(File::try_lock)
     }
 
-    fn wait(&self, attempt: fn(&File) -> Result<(), TryLockError>) -> Result<Hold, StoreError> {
-        let failed = |source| StoreError::io(error::LOCK, &self.path, source);
+    fn wait(&self, attempt: fn(&File) -> Result<(), TryLockError>) -> Result<Hold, LockError> {
+        let failed = |source| LockError::Io {
+            path: self.path.clone(),
+            source,
+        };
         let file = fs::open_lock(&self.path).map_err(failed)?;
-        let deadline = Instant::now() + WAIT_MAX;
+        let deadline = Instant::now() + self.wait_max;
         loop {
             match attempt(&file) {
                 Ok(()) => return Ok(Hold { _file: file }),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(self.path.clone())),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Busy(self.path.clone())),
             }
         }
+    }
+}
+
+/// Why the lock was not taken.
+#[derive(Debug)]
+pub(crate) enum LockError {
+    Busy(PathBuf),
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl From<LockError> for StoreError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Busy(path) => Self::Busy(path),
+            LockError::Io { path, source } => Self::io("lock", &path, source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_collector_and_those_who_put_exclude_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock {
+            path: folder.path().join("lock"),
+            wait_max: Duration::from_millis(20),
+        };
+        #[track_caller]
+        fn busy(result: Result<Hold, LockError>) {
+            assert!(matches!(result, Err(LockError::Busy(_))), "{result:?}");
+        }
+        let shared = [lock.shared().unwrap(), lock.shared().unwrap()];
+        busy(lock.exclusive());
+        drop(shared);
+        let exclusive = lock.exclusive().unwrap();
+        busy(lock.exclusive());
+        busy(lock.shared());
+        drop(exclusive);
+        drop(lock.shared().unwrap());
     }
 }
