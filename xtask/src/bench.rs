@@ -1,14 +1,171 @@
-//! Measurements beside the raw engine and a Node server.
+//! Measures the release build beside the raw engine, a Node server and the transport floor.
+//!
+//! The measuring itself is the `wassette-bench` crate; here is what must be there before, and where the tables
+//! go: between two markers of BENCHMARKS.md. The raw figures stay in the cache folder, outside the repository.
+
+use crate::setup::{self, Toolchain};
+use crate::step::{self, Steps};
+use anyhow::{Context as _, Result, ensure};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `cargo xtask bench` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Three rounds instead of nine.
+    /// Three rounds instead of nine, which are too few to be written into BENCHMARKS.md.
     #[arg(long)]
-    pub(crate) quick: bool,
+    quick: bool,
+    /// Measure only these: calls, starts, loads, lists, memory. Nothing is written into BENCHMARKS.md.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
-/// Measures.
-pub(crate) fn run(_options: &Options) -> anyhow::Result<()> {
-    anyhow::bail!("`bench` is being written")
+/// Small guests in the order in which figures are promised for them, and their echo function.
+const GUESTS: [&str; 2] = ["kitchen.wasm", "kitchen-c.wasm"];
+/// A guest of twelve megabytes, most of which is a JavaScript engine.
+const LARGE_GUEST: &str = "kitchen-starlingmonkey.wasm";
+const FUNCTION: &str = "echo-string";
+
+const DOCUMENT: &str = "BENCHMARKS.md";
+const BEGIN: &str = "<!-- written by `cargo xtask bench` -->";
+const END: &str = "<!-- end of what is written -->";
+
+/// Builds, measures, prints the tables and writes them into BENCHMARKS.md.
+///
+/// # Errors
+///
+/// When a build or a measurement fails, or the document has no markers.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    steps.run("set-up", setup::run)?;
+    let toolchain = Toolchain::open()?;
+    steps.run("release build", || {
+        step::exec(step::cargo().args(["build", "--release", "--workspace"]))
+    })?;
+    let report = steps.run("measurement", || measure(options, &toolchain))?;
+    if !options.quick && options.only.is_empty() {
+        let path = step::root().join(DOCUMENT);
+        let document = fs::read_to_string(&path).with_context(|| format!("cannot read `{DOCUMENT}`"))?;
+        fs::write(&path, replaced(&document, &report)?)?;
+    }
+    steps.summary();
+    Ok(())
+}
+
+fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
+    let folder = toolchain.cache().join("bench");
+    fs::create_dir_all(&folder)?;
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let report = folder.join(format!("{seconds}.md"));
+    let mut command = Command::new(binary("wassette-bench")?);
+    command.arg("run").arg("--wassette").arg(binary("wassette")?);
+    command.args(["--rounds", if options.quick { "3" } else { "9" }]);
+    command
+        .arg("--results")
+        .arg(folder.join(format!("{seconds}.jsonl")));
+    command.arg("--report").arg(&report);
+    if !options.only.is_empty() {
+        command.arg("--only").arg(options.only.join(","));
+    }
+    for path in GUESTS.iter().filter_map(|name| built(name, toolchain)) {
+        command.arg("--guest").arg(guest(&path));
+    }
+    if let Some(path) = built(LARGE_GUEST, toolchain) {
+        command.arg("--large").arg(guest(&path));
+    } else {
+        println!("`{LARGE_GUEST}` is left out: `cargo xtask guests` builds it");
+    }
+    command
+        .arg("--node")
+        .arg(toolchain.npm_program("node").get_program());
+    command.arg("--node-server").arg(node_server(toolchain)?);
+    step::exec(&mut command)?;
+    let commit = commit()?;
+    let tables = fs::read_to_string(&report)?;
+    Ok(format!("Commit {commit}. {tables}"))
+}
+
+/// A guest of this source if it was built, else the one that is checked in.
+fn built(name: &str, toolchain: &Toolchain) -> Option<PathBuf> {
+    let checked_in = step::root().join("tests").join("guests").join("built");
+    [toolchain.built(), checked_in]
+        .iter()
+        .map(|folder| folder.join(name))
+        .find(|path| path.exists())
+}
+
+fn guest(path: &Path) -> OsString {
+    let mut text = path.as_os_str().to_owned();
+    text.push("#");
+    text.push(FUNCTION);
+    text
+}
+
+/// The server must lie beside the packages it imports.
+fn node_server(toolchain: &Toolchain) -> Result<PathBuf> {
+    let path = toolchain.node_modules().with_file_name("bench-echo.mjs");
+    let source = step::root().join("bench").join("servers").join("echo.mjs");
+    fs::copy(&source, &path).with_context(|| format!("cannot copy `{}`", source.display()))?;
+    Ok(path)
+}
+
+/// A program of the release build.
+fn binary(name: &str) -> Result<PathBuf> {
+    let metadata = step::cargo()
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(|folder| folder.as_str())
+        .context("no target folder")?;
+    let path = Path::new(target)
+        .join("release")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    ensure!(path.exists(), "`{}` was not built", path.display());
+    Ok(path)
+}
+
+fn commit() -> Result<String> {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(step::root())
+        .output()
+        .context("cannot run `git describe`")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The document with `report` between its markers.
+fn replaced(document: &str, report: &str) -> Result<String> {
+    let parts = document
+        .split_once(BEGIN)
+        .and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    let (head, tail) = parts.with_context(|| format!("`{DOCUMENT}` lacks `{BEGIN}` or `{END}`"))?;
+    Ok(format!("{head}{BEGIN}\n\n{}\n\n{END}{tail}", report.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_is_replaced() {
+        let document = format!("# Head\n\n{BEGIN}\nold\n{END}\n\ntail\n");
+        let expected = format!("# Head\n\n{BEGIN}\n\nnew\n\n{END}\n\ntail\n");
+        assert_eq!(replaced(&document, "new\n").unwrap(), expected);
+        assert_eq!(
+            replaced("# Head\n", "new").unwrap_err().to_string(),
+            format!("`{DOCUMENT}` lacks `{BEGIN}` or `{END}`")
+        );
+    }
+
+    #[test]
+    fn the_document_has_its_markers() {
+        let document = fs::read_to_string(step::root().join(DOCUMENT)).unwrap();
+        assert!(replaced(&document, "").is_ok(), "{document}");
+    }
 }
