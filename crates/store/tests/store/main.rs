@@ -10,6 +10,8 @@ mod crash;
 mod damage;
 mod folder;
 mod garbage;
+// Elsewhere every look differs; see `look.rs`.
+#[cfg(unix)]
 mod noticing;
 mod records;
 
