@@ -1,7 +1,7 @@
 //! From a reference to an artifact: the bytes, their digest, and where they came from.
 //!
 //! Bounded in bytes and in time, and the digest is computed while the bytes arrive. What it takes today is
-//! files. It does not know where bytes are kept, nor what may be done with them.
+//! files, and the starter components that the program carries. It does not know where bytes are kept, nor what may be done with them.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -38,10 +38,28 @@ impl Default for FetchLimits {
     }
 }
 
+/// A component that the program carries.
+#[derive(Clone, Copy)]
+pub struct Starter {
+    /// What follows `starter:`.
+    pub name: &'static str,
+    /// The component.
+    pub wasm: &'static [u8],
+}
+
+impl std::fmt::Debug for Starter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Starter")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Fetches artifacts within limits.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     limits: FetchLimits,
+    starters: &'static [Starter],
 }
 
 /// Why an artifact could not be fetched.
@@ -86,6 +104,14 @@ pub enum FetchError {
         /// What the system said.
         source: io::Error,
     },
+    /// The program carries no component of this name.
+    #[error("there is no starter component `{name}`; there are {}", names(.known))]
+    NoStarter {
+        /// The name asked for.
+        name: String,
+        /// Those it carries.
+        known: &'static [Starter],
+    },
     /// The program is ending.
     #[error("reading `{0}` was stopped")]
     Stopped(Reference),
@@ -104,7 +130,7 @@ impl FetchError {
                 Some("build the component without debug information, or raise the limit")
             }
             Self::Timeout { .. } => Some("copy the file to a local disk and name that"),
-            Self::Io { .. } | Self::Stopped(_) => None,
+            Self::NoStarter { .. } | Self::Io { .. } | Self::Stopped(_) => None,
         }
     }
 
@@ -132,9 +158,9 @@ impl FetchError {
 }
 
 impl Fetcher {
-    /// Makes a fetcher with these limits.
-    pub fn new(limits: FetchLimits) -> Self {
-        Self { limits }
+    /// Makes a fetcher with these limits, for a program that carries these components.
+    pub fn new(limits: FetchLimits, starters: &'static [Starter]) -> Self {
+        Self { limits, starters }
     }
 
     /// Fetches what the reference names.
@@ -145,7 +171,10 @@ impl Fetcher {
     ///
     /// See [`FetchError`].
     pub async fn fetch(&self, reference: &Reference) -> Result<Artifact, FetchError> {
-        let Reference::File(path) = reference;
+        let path = match reference {
+            Reference::File(path) => path,
+            Reference::Starter(name) => return self.starter(name),
+        };
         let stop = StopOnDrop::default();
         let work = {
             let (path, bytes_max, is_stopped) =
@@ -160,6 +189,32 @@ impl Fetcher {
                 time_max: self.limits.time_max,
             }),
         }
+    }
+}
+
+impl Fetcher {
+    fn starter(&self, name: &Arc<str>) -> Result<Artifact, FetchError> {
+        let found = self.starters.iter().find(|starter| starter.name == name.as_ref());
+        let starter = found.ok_or_else(|| FetchError::NoStarter {
+            name: name.to_string(),
+            known: self.starters,
+        })?;
+        Ok(Artifact::new(
+            starter.wasm.into(),
+            Reference::Starter(Arc::clone(name)),
+        ))
+    }
+}
+
+fn names(starters: &[Starter]) -> String {
+    let names: Vec<_> = starters
+        .iter()
+        .map(|starter| format!("`{}`", starter.name))
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
     }
 }
 

@@ -9,7 +9,7 @@ fn limits(artifact_bytes_max: u64) -> FetchLimits {
 }
 
 async fn fetch(path: &Path, bytes_max: u64) -> Result<Artifact, FetchError> {
-    Fetcher::new(limits(bytes_max))
+    Fetcher::new(limits(bytes_max), &[])
         .fetch(&Reference::File(path.to_owned()))
         .await
 }
@@ -111,10 +111,13 @@ async fn a_read_that_takes_too_long_is_given_up() {
         .unwrap()
         .set_len(ARTIFACT_BYTES_MAX)
         .unwrap();
-    let fetcher = Fetcher::new(FetchLimits {
-        time_max: Duration::from_millis(1),
-        ..FetchLimits::default()
-    });
+    let fetcher = Fetcher::new(
+        FetchLimits {
+            time_max: Duration::from_millis(1),
+            ..FetchLimits::default()
+        },
+        &[],
+    );
     let error = fetcher.fetch(&Reference::File(path)).await.unwrap_err();
     assert!(matches!(error, FetchError::Timeout { .. }), "{error:?}");
 }
@@ -134,4 +137,23 @@ fn a_refusal_of_the_system_is_no_permission() {
     let error = FetchError::io("/x".into(), io::ErrorKind::PermissionDenied.into());
     assert_eq!(error.to_string(), "no permission to read `/x`");
     assert!(matches!(error, FetchError::Denied(_)));
+}
+
+#[tokio::test]
+async fn a_starter_is_fetched_by_name_and_an_unknown_one_lists_those_there_are() {
+    const STARTERS: &[Starter] = &[Starter {
+        name: "time",
+        wasm: b"wasm",
+    }];
+    let fetcher = Fetcher::new(FetchLimits::default(), STARTERS);
+    let artifact = fetcher.fetch(&"starter:time".parse().unwrap()).await.unwrap();
+    assert_eq!(
+        (&*artifact.bytes, artifact.origin.to_string()),
+        (&b"wasm"[..], "starter:time".to_owned())
+    );
+    let error = fetcher.fetch(&"starter:tine".parse().unwrap()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no starter component `tine`; there are `time`"
+    );
 }

@@ -284,7 +284,7 @@ impl HostError {
 
 fn fetch_kind(error: &FetchError) -> ErrorKind {
     match error {
-        FetchError::Missing(_) => ErrorKind::NotFound,
+        FetchError::Missing(_) | FetchError::NoStarter { .. } => ErrorKind::NotFound,
         FetchError::Denied(_) => ErrorKind::Denied,
         FetchError::Folder(_)
         | FetchError::Special(_)
@@ -297,6 +297,7 @@ fn fetch_kind(error: &FetchError) -> ErrorKind {
 fn fetch_text(error: &FetchError) -> &'static str {
     match error {
         FetchError::Missing(_) => "there is no such file",
+        FetchError::NoStarter { .. } => "there is no starter component of this name",
         FetchError::Denied(_) => "no permission to read the file",
         FetchError::Folder(_) => "this is a folder; name the `.wasm` file in it",
         FetchError::Special(_) => "this is not a regular file",

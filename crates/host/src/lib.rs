@@ -30,6 +30,7 @@ pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, 
 pub use command::{Actor, Change, Command, LoadRequest, Loaded, Outcome, Progress, Silent, Step};
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use inspect::{Ability, Inspection};
+pub use wassette_fetch::Starter;
 pub use wassette_policy::{Decision, Limits, Policy};
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
@@ -42,6 +43,8 @@ pub struct HostConfig {
     pub folder: PathBuf,
     /// Folders from which an agent may load components. None: an agent loads nothing.
     pub agent_folders: Vec<PathBuf>,
+    /// Components that the program carries.
+    pub starters: &'static [Starter],
     /// How guests get their memory, and what is compiled.
     pub sandbox: SandboxConfig,
     /// The limits of every call.
@@ -57,6 +60,7 @@ impl HostConfig {
         Self {
             folder: folder.to_owned(),
             agent_folders: Vec::new(),
+            starters: &[],
             sandbox: SandboxConfig::DEFAULT,
             limits: Limits::DEFAULT,
             clock: SystemTime::now,
@@ -100,7 +104,7 @@ impl Host {
         let inner = Inner {
             policy: Arc::new(Policy::empty().with_limits(config.limits.clone())),
             code: Code::new(store.clone(), sandbox.clone()),
-            fetcher: Fetcher::new(FetchLimits::default()),
+            fetcher: Fetcher::new(FetchLimits::default(), config.starters),
             catalog: RwLock::new(Arc::new(Catalog::empty())),
             changed: watch::Sender::new(Revision(0)),
             seen: Mutex::new(None),

@@ -20,7 +20,13 @@ pub const REFERENCE_BYTES_MAX: usize = 4096;
 pub enum Reference {
     /// A file on this machine; the path is absolute.
     File(PathBuf),
+    /// A component that is inside the program, by its name: `starter:time`. The name has only `a-z`, `0-9`
+    /// and `-`.
+    Starter(Arc<str>),
 }
+
+/// What a reference to a component inside the program starts with.
+const STARTER: &str = "starter:";
 
 impl Reference {
     /// Reads a reference; a relative path is taken from `current_dir`, which must be absolute.
@@ -38,6 +44,9 @@ impl Reference {
         if text.contains('\0') {
             return Err(ParseReferenceError::Nul);
         }
+        if let Some(name) = text.strip_prefix(STARTER) {
+            return starter(name);
+        }
         match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("file") => file_url(rest),
             Some((scheme, _)) if is_scheme(scheme) => Err(ParseReferenceError::Scheme(scheme.to_owned())),
@@ -53,6 +62,7 @@ impl Reference {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
+            Self::Starter(name) => name.as_ref().to_owned(),
         }
     }
 }
@@ -80,8 +90,18 @@ impl fmt::Display for Reference {
                 }
                 Ok(())
             }
+            Self::Starter(name) => write!(f, "{STARTER}{name}"),
         }
     }
+}
+
+/// Reads what follows `starter:`.
+fn starter(name: &str) -> Result<Reference, ParseReferenceError> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return Err(ParseReferenceError::StarterName);
+    }
+    Ok(Reference::Starter(name.into()))
 }
 
 /// Whether a text can be a URL's scheme; `C` of `C://x` is a drive.
@@ -177,7 +197,7 @@ pub enum ParseReferenceError {
     #[error("a reference contains no NUL character")]
     Nul,
     /// A scheme other than `file`; holds it.
-    #[error("`{0}://` is not supported; a path and `file:///` are")]
+    #[error("`{0}://` is not supported; a path, `file:///` and `starter:` are")]
     Scheme(String),
     /// `file://` followed by a host.
     #[error("a file reference has no host; write `file:///` and an absolute path")]
@@ -194,6 +214,9 @@ pub enum ParseReferenceError {
     /// A path that names no file, such as `/` or one that ends in `..`.
     #[error("a reference names a file, not a folder")]
     NoFile,
+    /// `starter:` without a name of `a-z`, `0-9` and `-` behind it.
+    #[error("`starter:` is followed by a name of `a-z`, `0-9` and `-`")]
+    StarterName,
     /// Bytes that cannot be a path on this system.
     #[error("a file reference is UTF-8 on this system")]
     Encoding,
@@ -238,7 +261,7 @@ mod tests {
 
     #[track_caller]
     fn accepted(text: &str, path: &str, canonical: &str) {
-        let reference = Reference::parse(text, Path::new("/work")).unwrap();
+        let reference = Reference::parse(text, Path::new("/here")).unwrap();
         assert_eq!(reference, Reference::File(path.into()), "{text:?}");
         assert_eq!(reference.to_string(), canonical);
         assert_eq!(
@@ -251,22 +274,22 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn paths_and_file_urls_name_files() {
-        accepted("tool.wasm", "/work/tool.wasm", "file:///work/tool.wasm");
-        accepted("./tool.wasm", "/work/tool.wasm", "file:///work/tool.wasm");
+        accepted("tool.wasm", "/here/tool.wasm", "file:///here/tool.wasm");
+        accepted("./tool.wasm", "/here/tool.wasm", "file:///here/tool.wasm");
         accepted(
             "a//b/./tool.wasm",
-            "/work/a/b/tool.wasm",
-            "file:///work/a/b/tool.wasm",
+            "/here/a/b/tool.wasm",
+            "file:///here/a/b/tool.wasm",
         );
-        accepted("../tool.wasm", "/work/../tool.wasm", "file:///work/../tool.wasm");
+        accepted("../tool.wasm", "/here/../tool.wasm", "file:///here/../tool.wasm");
         accepted("/x/tool.wasm", "/x/tool.wasm", "file:///x/tool.wasm");
         accepted("file:///x/tool.wasm", "/x/tool.wasm", "file:///x/tool.wasm");
         accepted("FILE:///x", "/x", "file:///x");
         accepted("file:///a%20b%3f", "/a b?", "file:///a%20b%3F");
-        accepted("a b#c?%41", "/work/a b#c?%41", "file:///work/a%20b%23c%3F%2541");
-        accepted("ü", "/work/ü", "file:///work/%C3%BC");
-        accepted("c://x", "/work/c:/x", "file:///work/c%3A/x");
-        accepted("a b://x", "/work/a b:/x", "file:///work/a%20b%3A/x");
+        accepted("a b#c?%41", "/here/a b#c?%41", "file:///here/a%20b%23c%3F%2541");
+        accepted("ü", "/here/ü", "file:///here/%C3%BC");
+        accepted("c://x", "/here/c:/x", "file:///here/c%3A/x");
+        accepted("a b://x", "/here/a b:/x", "file:///here/a%20b%3A/x");
     }
 
     #[cfg(unix)]
@@ -278,15 +301,28 @@ mod tests {
         assert_eq!(text.parse(), Ok(Reference::File(path)));
     }
 
+    #[test]
+    fn starters_are_named_with_their_scheme() {
+        let reference = Reference::parse("starter:time", Path::new("/here"));
+        assert_eq!(reference, Ok(Reference::Starter("time".into())));
+        assert_eq!(
+            reference.map(|r| (r.to_string(), r.stem())),
+            Ok(("starter:time".to_owned(), "time".to_owned()))
+        );
+    }
+
     #[track_caller]
     fn refused(text: &str, error: ParseReferenceError) {
-        assert_eq!(Reference::parse(text, Path::new("/work")), Err(error), "{text:?}");
+        assert_eq!(Reference::parse(text, Path::new("/here")), Err(error), "{text:?}");
     }
 
     #[test]
     fn malformed_references_are_refused() {
-        use ParseReferenceError::{Empty, Escape, Host, Long, NoFile, Nul, Query, Scheme};
+        use ParseReferenceError::{Empty, Escape, Host, Long, NoFile, Nul, Query, Scheme, StarterName};
         refused("", Empty);
+        refused("starter:", StarterName);
+        refused("starter:../x", StarterName);
+        refused("starter:Time", StarterName);
         refused(&"a".repeat(4097), Long(4097));
         refused("a\0b", Nul);
         refused("file:///a%00b", Nul);
