@@ -9,7 +9,9 @@ use std::sync::Arc;
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentFuncType, ComponentValType,
+    RecordType, VariantType,
 };
+use wasmparser::names::KebabString;
 use wasmparser::types::TypesRef;
 
 use crate::tool::{DEPTH_MAX, TOOL_BYTES_MAX, TOOL_NODES_MAX};
@@ -37,8 +39,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Cost {
     /// Types, each one counted where it is used.
     pub(crate) nodes: usize,
-    /// Bytes of names of fields, cases and labels.
-    bytes: usize,
+    /// Bytes of names of types, fields, cases and labels.
+    pub(crate) bytes: usize,
     depth: usize,
 }
 
@@ -103,11 +105,17 @@ impl<'t> Converter<'t> {
         (interface, name): (Option<&str>, &str),
     ) {
         for id in [created, referenced] {
-            if let ComponentAnyTypeId::Defined(id) = id {
+            let mut next = if let ComponentAnyTypeId::Defined(id) = id {
+                Some(id)
+            } else {
+                None
+            };
+            while let Some(id) = next {
                 self.names.entry(id).or_insert_with(|| match interface {
                     Some(interface) => format!("{interface}#{name}"),
                     None => name.to_owned(),
                 });
+                next = self.types.peel_alias(id);
             }
         }
     }
@@ -178,6 +186,7 @@ impl<'t> Converter<'t> {
 
     fn convert(&mut self, id: ComponentDefinedTypeId, name: Option<String>) -> Converted {
         let mut cost = Cost::LEAF;
+        cost.name(name.as_deref().unwrap_or_default())?;
         let types = self.types;
         let Some(ty) = types.get(id) else {
             return omit("a type that is not known");
@@ -185,17 +194,7 @@ impl<'t> Converter<'t> {
         let ty = match ty {
             ComponentDefinedType::Primitive(ty) => return primitive(*ty),
             ComponentDefinedType::Record(ty) => {
-                let mut fields = Vec::with_capacity(ty.fields.len());
-                for (name, ty) in &ty.fields {
-                    check_key("field", name.as_str())?;
-                    cost.name(name.as_str())?;
-                    let ty = self.within(&mut cost, *ty)?;
-                    fields.push(Field {
-                        name: name.as_str().to_owned(),
-                        ty,
-                        docs: None,
-                    });
-                }
+                let fields = self.fields(&mut cost, ty)?;
                 Type::Record(Arc::new(Record {
                     name,
                     docs: None,
@@ -203,19 +202,7 @@ impl<'t> Converter<'t> {
                 }))
             }
             ComponentDefinedType::Variant(ty) => {
-                let mut cases = Vec::with_capacity(ty.cases.len());
-                for (name, case) in &ty.cases {
-                    if case.ty.is_some() {
-                        check_key("case", name.as_str())?;
-                    }
-                    cost.name(name.as_str())?;
-                    let ty = self.within_option(&mut cost, case.ty)?;
-                    cases.push(Case {
-                        name: name.as_str().to_owned(),
-                        ty,
-                        docs: None,
-                    });
-                }
+                let cases = self.cases(&mut cost, ty)?;
                 Type::Variant(Arc::new(Variant {
                     name,
                     docs: None,
@@ -223,7 +210,7 @@ impl<'t> Converter<'t> {
                 }))
             }
             ComponentDefinedType::Enum(names) => {
-                let names = labels(names.iter().map(|name| name.as_str()), &mut cost)?;
+                let names = labels(&mut cost, names)?;
                 Type::Enum(Arc::new(Enum {
                     name,
                     docs: None,
@@ -231,7 +218,7 @@ impl<'t> Converter<'t> {
                 }))
             }
             ComponentDefinedType::Flags(names) => {
-                let names = labels(names.iter().map(|name| name.as_str()), &mut cost)?;
+                let names = labels(&mut cost, names)?;
                 Type::Flags(Arc::new(Flags {
                     name,
                     docs: None,
@@ -258,17 +245,53 @@ impl<'t> Converter<'t> {
         };
         Ok((ty, cost))
     }
+
+    fn fields(&mut self, cost: &mut Cost, ty: &RecordType) -> Result<Vec<Field>, Refusal> {
+        let mut fields = Vec::with_capacity(ty.fields.len());
+        for (name, ty) in &ty.fields {
+            check_key("field", name.as_str())?;
+            cost.name(name.as_str())?;
+            let ty = self.within(cost, *ty)?;
+            fields.push(Field {
+                name: name.as_str().to_owned(),
+                ty,
+                docs: None,
+            });
+        }
+        Ok(fields)
+    }
+
+    fn cases(&mut self, cost: &mut Cost, ty: &VariantType) -> Result<Vec<Case>, Refusal> {
+        let mut cases = Vec::with_capacity(ty.cases.len());
+        for (name, case) in &ty.cases {
+            // Only a case with a payload is the key of an object.
+            if case.ty.is_some() {
+                check_key("case", name.as_str())?;
+            }
+            cost.name(name.as_str())?;
+            let ty = self.within_option(cost, case.ty)?;
+            cases.push(Case {
+                name: name.as_str().to_owned(),
+                ty,
+                docs: None,
+            });
+        }
+        Ok(cases)
+    }
 }
 
-fn labels<'n>(names: impl Iterator<Item = &'n str>, cost: &mut Cost) -> Result<Vec<Label>, Refusal> {
-    let label = |name: &str| {
-        cost.name(name)?;
+fn labels<'n>(
+    cost: &mut Cost,
+    names: impl IntoIterator<Item = &'n KebabString>,
+) -> Result<Vec<Label>, Refusal> {
+    let label = |name: &KebabString| {
+        cost.name(name.as_str())?;
         Ok(Label {
-            name: name.to_owned(),
+            name: name.as_str().to_owned(),
             docs: None,
         })
     };
-    names.map(label).collect()
+    names.into_iter().map(label).collect()
 }
 
 fn primitive(ty: PrimitiveValType) -> Converted {

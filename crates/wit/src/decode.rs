@@ -134,10 +134,7 @@ impl Decoder {
             Type::F32 => f32_from(json).map(Value::F32),
             Type::F64 => f64_from(json).map(Value::F64),
             Type::Char => char_from(json).map(Value::Char),
-            Type::String => match json {
-                Json::String(text) => Ok(Value::String(text.clone())),
-                other => Err(mismatch("a string", other)),
-            },
+            Type::String => string_from(json).map(Value::String),
             Type::List(element) if **element == Type::U8 => bytes_from(json).map(Value::Bytes),
             Type::List(element) => self.list(element, json),
             Type::Record(record) => self.record(record, json),
@@ -225,7 +222,9 @@ impl Decoder {
                 Some((name, payload)) => (name, Some(payload)),
                 None => return Err(mismatch(variant_expected(variant), json)),
             },
-            other => return Err(mismatch(variant_expected(variant), other)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => {
+                return Err(mismatch(variant_expected(variant), json));
+            }
         };
         let case = variant
             .cases
@@ -257,16 +256,11 @@ impl Decoder {
         if !matches!(inner, Type::Option(_)) {
             return Ok(Value::Option(Some(self.boxed(inner, json)?)));
         }
-        match json {
-            Json::Object(object) => match single(object) {
-                Some(("some", json)) => {
-                    let value = self.boxed(inner, json).map_err(|e| e.within("some"))?;
-                    Ok(Value::Option(Some(value)))
-                }
-                Some(_) | None => Err(mismatch("null or an object `{\"some\": ...}`", json)),
-            },
-            other => Err(mismatch("null or an object `{\"some\": ...}`", other)),
-        }
+        let Some(("some", json)) = json.as_object().and_then(single) else {
+            return Err(mismatch("null or an object `{\"some\": ...}`", json));
+        };
+        let value = self.boxed(inner, json).map_err(|e| e.within("some"))?;
+        Ok(Value::Option(Some(value)))
     }
 
     fn result(&mut self, sides: &ResultType, json: &Json) -> Result<Value, DecodeError> {
@@ -320,9 +314,7 @@ pub(crate) trait Bounds {
 macro_rules! bounds {
     ($($ty:ty),*) => {
         $(impl Bounds for $ty {
-            #[expect(clippy::cast_lossless, reason = "`i64::from` is no const function")]
             const LOWEST: i64 = <$ty>::MIN as i64;
-            #[expect(clippy::cast_lossless, reason = "`i64::from` is no const function")]
             const HIGHEST: i64 = <$ty>::MAX as i64;
         })*
     };
@@ -422,6 +414,12 @@ fn char_from(json: &Json) -> Result<char, DecodeError> {
     }
 }
 
+fn string_from(json: &Json) -> Result<String, DecodeError> {
+    json.as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| mismatch("a string", json))
+}
+
 fn bytes_from(json: &Json) -> Result<Vec<u8>, DecodeError> {
     match json {
         Json::String(text) => BASE64
@@ -433,7 +431,9 @@ fn bytes_from(json: &Json) -> Result<Vec<u8>, DecodeError> {
                 .map(|(index, item)| integer(item, "u8").map_err(|e| e.within_index(index)))
                 .collect()
         }
-        other => Err(mismatch("base64 text, or an array of bytes", other)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+            Err(mismatch("base64 text, or an array of bytes", json))
+        }
     }
 }
 

@@ -243,7 +243,7 @@ mod tests {
         check(
             "m",
             &["a:b/x@1.0.0#run", "a:b/x@2.0.0#run", "c:d/x#run"],
-            &["m_x_run_66f44df7", "m_x_run_aa98b2d4", "m_x_run_bda34c6c"],
+            &["m_x_run_e3417e91", "m_x_run_b639d8e7", "m_x_run_8f1b8cc6"],
         );
     }
 

@@ -16,7 +16,7 @@ use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, ValidPayload, Val
 
 use crate::convert::{Converter, Refusal};
 use crate::text::sanitize;
-use crate::tool::COMPONENT_NODES_MAX;
+use crate::tool::{COMPONENT_BYTES_MAX as CONTRACT_BYTES_MAX, COMPONENT_NODES_MAX};
 use crate::{FunctionPath, Import, Omitted, World};
 
 /// Largest component: the limit of what is fetched, repeated because this may be handed anything.
@@ -276,6 +276,7 @@ struct Reader<'t> {
     converter: Converter<'t>,
     world: World,
     nodes: usize,
+    bytes: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -285,6 +286,7 @@ impl<'t> Reader<'t> {
             converter: Converter::new(types),
             world: World::default(),
             nodes: 0,
+            bytes: 0,
         }
     }
 
@@ -406,6 +408,12 @@ impl<'t> Reader<'t> {
         match read {
             Ok((params, result, cost)) => {
                 self.nodes += cost.nodes;
+                self.bytes += cost.bytes;
+                bound(
+                    "bytes of names in all functions, written out,",
+                    self.bytes,
+                    CONTRACT_BYTES_MAX,
+                )?;
                 bound(
                     "types in all functions, written out",
                     self.nodes,

@@ -85,12 +85,11 @@ pub(crate) fn object<'a>(properties: impl Iterator<Item = Property<'a>>, budget:
     let mut members = Map::new();
     let mut required = Vec::new();
     for Property { name, ty, docs } in properties {
-        let schema = match ty {
-            Type::Option(inner) => some(inner, budget),
-            other => {
-                required.push(Json::String(name.to_owned()));
-                schema_within(other, budget)
-            }
+        let schema = if let Type::Option(inner) = ty {
+            some(inner, budget)
+        } else {
+            required.push(Json::String(name.to_owned()));
+            schema_within(ty, budget)
         };
         members.insert(name.to_owned(), described(schema, docs, budget));
     }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::decode::{DecodeError, Decoder};
+use crate::decode::{DecodeError, Decoder, mismatch};
 use crate::name::{is_component_id, tool_names};
 use crate::schema::{Budget, Property, closed, object, schema_within};
 use crate::text::sanitize;
@@ -25,6 +25,9 @@ pub(crate) const DEPTH_MAX: usize = 32;
 
 /// Longest contract of one tool, in bytes of compact JSON.
 pub(crate) const TOOL_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest contract of one component, in bytes of compact JSON: what a client pays for at each `tools/list`.
+pub(crate) const COMPONENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Longest text that describes one thing, in bytes; clients cut at about twice as much.
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
@@ -69,7 +72,9 @@ impl Tool {
         let object = match arguments {
             Json::Null => &empty,
             Json::Object(object) => object,
-            other => return Err(crate::decode::mismatch("an object with the arguments", other)),
+            Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                return Err(mismatch("an object with the arguments", arguments));
+            }
         };
         let fields = self.params.iter().map(|param| (param.name.as_str(), &param.ty));
         Decoder::new().fields("parameter", fields, object)
@@ -109,12 +114,14 @@ pub enum ToolsError {
         max: usize,
     },
     /// The schemas of all tools together are too large.
-    #[error(
-        "the types of all functions need {found} nodes of JSON Schema, and at most {COMPONENT_NODES_MAX} are taken"
-    )]
+    #[error("the types of all functions need {found} {unit} of JSON Schema, and at most {max} are taken")]
     AllTooLarge {
+        /// What is counted.
+        unit: &'static str,
         /// How many they need.
         found: usize,
+        /// How many they may need.
+        max: usize,
     },
 }
 
@@ -136,7 +143,7 @@ pub fn tools(component_id: &str, world: &World) -> Result<Vec<Tool>, ToolsError>
         world.functions.iter().map(|function| &function.path),
     );
 
-    let mut nodes = 0;
+    let mut all = Size::default();
     let mut tools = Vec::with_capacity(world.functions.len());
     for (function, description) in world.functions.iter().zip(descriptions) {
         let Some(name) = names.get(&function.path) else {
@@ -151,11 +158,15 @@ pub fn tools(component_id: &str, world: &World) -> Result<Vec<Tool>, ToolsError>
             params: function.params.clone(),
             result: function.result.clone(),
         };
-        nodes += check_size(&tool)?;
+        all.add(check_size(&tool)?);
+        let bounds = [
+            ("nodes", all.nodes, COMPONENT_NODES_MAX),
+            ("bytes", all.bytes, COMPONENT_BYTES_MAX),
+        ];
+        if let Some((unit, found, max)) = bounds.into_iter().find(|(_, found, max)| found > max) {
+            return Err(ToolsError::AllTooLarge { unit, found, max });
+        }
         tools.push(tool);
-    }
-    if nodes > COMPONENT_NODES_MAX {
-        return Err(ToolsError::AllTooLarge { found: nodes });
     }
     Ok(tools)
 }
@@ -175,42 +186,63 @@ fn output_schema(function: &Function, budget: &mut Budget) -> Option<Json> {
 }
 
 fn success(result: Option<&Type>) -> Option<&Type> {
-    match result? {
-        Type::Result(sides) => sides.ok.as_ref(),
-        other => Some(other),
+    let result = result?;
+    if let Type::Result(sides) = result {
+        sides.ok.as_ref()
+    } else {
+        Some(result)
     }
 }
 
-/// Checks what a tool adds to `tools/list`, and returns how many schemas that is.
-fn check_size(tool: &Tool) -> Result<usize, ToolsError> {
-    let schemas = [Some(&tool.input_schema), tool.output_schema.as_ref()];
-    let (mut nodes, mut depth, mut bytes) = (0, 0, tool.description.len());
-    for schema in schemas.into_iter().flatten() {
-        let size = measure(schema);
-        nodes += size.0;
-        depth = depth.max(size.1);
-        bytes += schema.to_string().len();
+/// Size of what a client is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    /// Schemas, nested ones included.
+    nodes: usize,
+    depth: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.depth = self.depth.max(other.depth);
+        self.bytes += other.bytes;
     }
-    let measured = [
-        ("nodes", nodes, TOOL_NODES_MAX),
-        ("levels", depth, DEPTH_MAX),
-        ("bytes", bytes, TOOL_BYTES_MAX),
+}
+
+/// Checks what a tool adds to `tools/list`.
+fn check_size(tool: &Tool) -> Result<Size, ToolsError> {
+    let mut size = Size {
+        nodes: 0,
+        depth: 0,
+        bytes: tool.description.len(),
+    };
+    for schema in [Some(&tool.input_schema), tool.output_schema.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        size.add(measure(schema));
+        size.bytes += schema.to_string().len();
+    }
+    let bounds = [
+        ("nodes", size.nodes, TOOL_NODES_MAX),
+        ("levels", size.depth, DEPTH_MAX),
+        ("bytes", size.bytes, TOOL_BYTES_MAX),
     ];
-    for (unit, found, max) in measured {
-        if found > max {
-            return Err(ToolsError::TooLarge {
-                path: tool.path.clone(),
-                unit,
-                found,
-                max,
-            });
-        }
+    match bounds.into_iter().find(|(_, found, max)| found > max) {
+        Some((unit, found, max)) => Err(ToolsError::TooLarge {
+            path: tool.path.clone(),
+            unit,
+            found,
+            max,
+        }),
+        None => Ok(size),
     }
-    Ok(nodes)
 }
 
-/// Number and depth of the schemas in a schema.
-fn measure(schema: &Json) -> (usize, usize) {
+/// Number and depth of the schemas in a schema; bytes are not counted.
+fn measure(schema: &Json) -> Size {
     let properties = schema.get("properties").and_then(Json::as_object);
     let alternatives = schema.get("anyOf").and_then(Json::as_array);
     let inner = properties
@@ -218,13 +250,13 @@ fn measure(schema: &Json) -> (usize, usize) {
         .flat_map(|members| members.values())
         .chain(alternatives.into_iter().flatten())
         .chain(schema.get("items"));
-    let (mut nodes, mut depth) = (1, 0);
-    for schema in inner {
-        let size = measure(schema);
-        nodes += size.0;
-        depth = depth.max(size.1);
+    let mut size = Size::default();
+    inner.for_each(|schema| size.add(measure(schema)));
+    Size {
+        nodes: size.nodes + 1,
+        depth: size.depth + 1,
+        bytes: 0,
     }
-    (nodes, depth + 1)
 }
 
 /// What the author wrote, introduced as such, or a sentence made from the signature.
@@ -252,9 +284,10 @@ fn signature(function: &Function) -> String {
             other if other == last => " and ",
             _ => ", ",
         };
-        let _ = match &param.ty {
-            Type::Option(inner) => write!(text, "{joint}`{}` ({inner}, optional)", param.name),
-            other => write!(text, "{joint}`{}` ({other})", param.name),
+        let _ = if let Type::Option(inner) = &param.ty {
+            write!(text, "{joint}`{}` ({inner}, optional)", param.name)
+        } else {
+            write!(text, "{joint}`{}` ({})", param.name, param.ty)
         };
     }
     if function.params.is_empty() {

@@ -126,7 +126,7 @@ pub struct Param {
     pub name: String,
     /// Type of the value.
     pub ty: Type,
-    /// What is known about it, sanitized. WIT has no place for this, so it comes from the type's own text.
+    /// What is known about it, sanitized. WIT has no place for this; a reader of other sources may fill it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs: Option<String>,
 }
