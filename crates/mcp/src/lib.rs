@@ -1,1 +1,83 @@
-//! To be written.
+//! The MCP front: a host's tools for agents, over standard input and output.
+//!
+//! Speaks the revisions with a handshake (`initialize`, up to 2025-11-25) and the stateless one
+//! (2026-07-28) on the same connection. Knows nothing of components beyond the host's catalog, and decides
+//! nothing: every effect is a command or a call of the host.
+
+mod builtin;
+mod calls;
+mod message;
+mod progress;
+mod server;
+mod stdio;
+mod streams;
+mod wire;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::service::serve_directly_with_ct;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wassette_host::Host;
+
+pub use crate::builtin::Builtin;
+use crate::server::Server;
+pub use crate::server::ServerOptions;
+use crate::stdio::{Ends, LineTransport};
+
+/// How long stopped calls may take to let go of their guests before the server returns without them.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why serving could not begin or went wrong.
+///
+/// A client that goes away, however abruptly, is none of these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Standard input or output cannot be used.
+    #[error("cannot take over standard input and output")]
+    Streams(#[source] io::Error),
+    /// The task that reads requests has failed.
+    #[error("the protocol task failed")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+/// Serves one client on standard input and output until its input ends.
+///
+/// Takes both away from the rest of the process, for good: what is printed later goes to standard error.
+/// Calls that run when the input ends are answered if they take no longer than a few seconds.
+///
+/// # Errors
+///
+/// [`ServeError::Streams`] when the streams cannot be taken over, [`ServeError::Task`] on a bug.
+pub async fn serve_stdio(host: Host, options: ServerOptions) -> Result<(), ServeError> {
+    let streams = streams::take().map_err(ServeError::Streams)?;
+    serve(host, options, streams).await
+}
+
+/// Serves one client on any pair of byte streams, one message per line.
+///
+/// # Errors
+///
+/// [`ServeError::Task`] on a bug.
+pub async fn serve<R, W>(host: Host, options: ServerOptions, streams: (R, W)) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let ends = Ends::default();
+    let server = Arc::new(Server::new(host, options, ends.input_ended.clone()));
+    let calls = server.calls().clone();
+    let transport = LineTransport::new(streams, ends.clone(), server.begin());
+    // Not the library's usual entrance: that one ends the process on a notification before `initialize`,
+    // and then holds the whole connection to the era of its first request. `message.rs` does that part.
+    let service = serve_directly_with_ct(server, transport, None, ends.output_broken);
+    let result = service.waiting().await;
+    ends.input_ended.cancel();
+    calls.close();
+    if tokio::time::timeout(STOP_TIMEOUT, calls.wait()).await.is_err() {
+        tracing::warn!("calls are still running as the server ends");
+    }
+    result.map(|_reason| ()).map_err(ServeError::Task)
+}
