@@ -156,6 +156,10 @@ pub(crate) fn text(answer: &Answer, url: &Url) -> Result<String, String> {
 /// What to tell the caller when the host, or the network, says no.
 fn refused(url: &Url, code: &ErrorCode) -> String {
     let (host, _) = url.authority.split_once(':').unwrap_or((&url.authority, ""));
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "thirty more codes, each of which says what it is"
+    )]
     let reason = match code {
         ErrorCode::HttpRequestDenied => {
             format!("this component was not granted the host `{host}`; ask the user to grant it")
@@ -165,11 +169,7 @@ fn refused(url: &Url, code: &ErrorCode) -> String {
         ErrorCode::DnsTimeout | ErrorCode::ConnectionTimeout | ErrorCode::HttpResponseTimeout => {
             "the server did not answer in time".to_owned()
         }
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "thirty more codes, each of which says what it is"
-        )]
-        other => format!("{other:?}"),
+        other => format!("{other:?}").trim_start_matches("ErrorCode::").to_owned(),
     };
     format!("cannot fetch `{url}`: {reason}")
 }

@@ -115,7 +115,10 @@ impl<'a> Writer<'a> {
                 self.line_break(1);
                 self.cells = 0;
             }
-            "td" | "th" => self.mark(if self.cells == 0 { "| " } else { " " }),
+            "td" | "th" => {
+                self.blank |= self.cells > 0;
+                self.mark(if self.cells == 0 { "| " } else { "" });
+            }
             "blockquote" => {
                 self.line_break(2);
                 self.quote += 1;

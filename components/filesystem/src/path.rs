@@ -1,7 +1,7 @@
 //! From a path as the caller writes it to a granted folder and the way inside it.
 
 use wasip2::filesystem::preopens;
-use wasip2::filesystem::types::{Descriptor, ErrorCode};
+use wasip2::filesystem::types::{Descriptor, ErrorCode, PathFlags};
 
 /// A path that lies in a granted folder; whether anything is there is another question.
 #[derive(Debug)]
@@ -51,8 +51,15 @@ impl Place {
         if self.inside.is_empty() { "." } else { &self.inside }
     }
 
-    /// Makes the folders the place lies in.
+    /// Makes the folders the place lies in, when they are missing.
     pub(crate) fn make_parents(&self) -> Result<(), String> {
+        let Some((parent, _)) = self.inside.rsplit_once('/') else {
+            return Ok(());
+        };
+        // Asking first: who may write into a folder may not be allowed to make one.
+        if self.root.stat_at(PathFlags::SYMLINK_FOLLOW, parent).is_ok() {
+            return Ok(());
+        }
         for (end, _) in self.inside.match_indices('/') {
             let folder = self.inside.get(..end).unwrap_or_default();
             match self.root.create_directory_at(folder) {
@@ -74,8 +81,18 @@ pub(crate) fn roots() -> Vec<(Descriptor, String)> {
     preopens::get_directories()
 }
 
-/// The first words of what the WIT says about the code, without its POSIX name.
+/// What the code means to the caller.
 fn reason(code: ErrorCode) -> String {
+    if matches!(
+        code,
+        ErrorCode::Access | ErrorCode::NotPermitted | ErrorCode::ReadOnly
+    ) {
+        return "this access was not granted; ask the user to grant it".to_owned();
+    }
+    if code == ErrorCode::Exist {
+        return "it is there already; the mode `overwrite` or `append` changes it".to_owned();
+    }
+    // The first words of what the WIT says about the code, without its POSIX name.
     let text = code.message();
     let text = text
         .split(", similar")

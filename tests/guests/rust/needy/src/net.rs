@@ -90,6 +90,7 @@ fn show(address: IpAddress) -> String {
     }
 }
 
+/// The name the WIT gives the code.
 fn text(code: ErrorCode) -> String {
-    format!("{code:?}")
+    code.name().to_owned()
 }
