@@ -107,6 +107,25 @@ fn deep_nesting_is_refused() {
     refused(&wat::parse_str(wat).unwrap(), expected);
 }
 
+#[test]
+fn many_instances_of_a_large_interface_are_refused() {
+    let mut wat = String::from(
+        "(component (component $c (type $r (resource (rep i32))) (export $s \"r\" (type $r)) (type $o (own $s))",
+    );
+    for n in 0..3000 {
+        write!(wat, "(type $u{n} (tuple $o u8)) (export \"t{n}\" (type $u{n}))").unwrap();
+    }
+    wat.push(')');
+    wat.push_str(&"(instance (instantiate $c))".repeat(900));
+    wat.push(')');
+    let error = World::read(&wat::parse_str(&wat).unwrap()).unwrap_err();
+    let what = "bytes of types copied between instances";
+    assert!(
+        matches!(error, ReadWorldError::TooMany { what: w, .. } if w == what),
+        "{error:?}"
+    );
+}
+
 /// A type of half a million nodes that is passed through many instances: the validator copies types as they
 /// pass, so this is the slowest that was found within the bounds.
 #[test]
