@@ -117,11 +117,17 @@ impl Toolchain {
         let home = home
             .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
             .context("no home folder is known")?;
-        let folders = [
-            (step::root(), "wassette"),
-            (&home, "cargo"),
-            (&self.cache, "cache"),
+        let mut folders = vec![
+            (step::root().to_owned(), "wassette"),
+            (self.cache.clone(), "cache"),
+            (home.clone(), "cargo"),
         ];
+        // These are named after the registry this machine uses; the last prefix that fits is taken.
+        if let Ok(registries) = fs::read_dir(home.join("registry").join("src")) {
+            for registry in registries {
+                folders.push((registry?.path(), "registry"));
+            }
+        }
         Ok(folders
             .iter()
             .map(|(from, to)| format!("--remap-path-prefix={}=/{to}", from.display()))
