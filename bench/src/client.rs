@@ -45,6 +45,15 @@ pub(crate) struct Answer {
     id: u64,
 }
 
+/// All pages of a tool list.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pub(crate) tools: Vec<Json>,
+    pub(crate) bytes: usize,
+    /// Between each request and its answer; what this client does with a page does not count.
+    pub(crate) time: Duration,
+}
+
 /// Latencies in microseconds of calls made one after another or several at a time.
 #[derive(Debug)]
 pub(crate) struct Calls {
@@ -95,25 +104,27 @@ impl Server {
         Ok(answer)
     }
 
-    /// All pages of the tool list: how many tools, and how many bytes they took.
-    pub(crate) fn list(&mut self) -> Result<(Vec<Json>, usize)> {
-        let (mut tools, mut bytes, mut params) = (Vec::new(), 0, "{}".to_owned());
+    /// All pages of the tool list.
+    pub(crate) fn list(&mut self) -> Result<List> {
+        let mut list = List::default();
+        let mut params = "{}".to_owned();
         loop {
+            let start = Instant::now();
             let mut answer = self.request("tools/list", &params)?;
-            bytes += answer.bytes;
+            list.time += answer.at - start;
+            list.bytes += answer.bytes;
             let page = answer.result["tools"].as_array_mut();
-            tools.append(page.context("`tools/list` answered no tools")?);
+            list.tools.append(page.context("`tools/list` answered no tools")?);
             let Some(cursor) = answer.result["nextCursor"].as_str() else {
-                break;
+                return Ok(list);
             };
             params = json!({ "cursor": cursor }).to_string();
         }
-        Ok((tools, bytes))
     }
 
     /// The parameters of a call of `function` with its one string, tried once.
     pub(crate) fn find_call(&mut self, function: &str) -> Result<String> {
-        let (tools, _) = self.list()?;
+        let tools = self.list()?.tools;
         let call = call_of(&tools, function).with_context(|| format!("no tool `{function}`"))?;
         let answer = self.request("tools/call", &call)?;
         ensure!(

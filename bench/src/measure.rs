@@ -1,6 +1,6 @@
 //! What is measured: calls, starts, loads, lists and memory, each in rounds over all targets in turn.
 
-use crate::client::{Answer, Scratch, Server, Target};
+use crate::client::{Answer, List, Scratch, Server, Target};
 use crate::guests;
 use crate::machine::{self, Pinned};
 use crate::report::{self, Sample};
@@ -104,16 +104,16 @@ impl Bench<'_> {
             return Ok(());
         }
         let mut targets = Vec::new();
-        let large = self.plan.large.iter();
-        for guest in self.guests.iter().chain(large) {
-            let name = guest.name();
-            let folder = self.scratch.path().join(format!("calls-{name}"));
-            std::fs::create_dir_all(&folder)?;
-            self.load(&guest.path, &folder)?;
+        for guest in &self.guests {
+            targets.push(self.loaded(guest)?);
             let function = &guest.function;
-            targets.push(self.wassette(format!("wassette ({name})"), &folder, Some(function)));
             let arguments = ["raw".into(), guest.path.clone().into(), function.into()];
-            targets.push(Self::own(format!("raw:scan ({name})"), &arguments, function)?);
+            let name = format!("raw:scan ({})", guest.name());
+            targets.push(Self::own(name, &arguments, function)?);
+        }
+        // Interpreters import more than the raw engine provides.
+        if let Some(large) = &self.plan.large {
+            targets.push(self.loaded(large)?);
         }
         targets.extend(self.node("node-sdk", 0));
         targets.push(Self::floor()?);
@@ -173,15 +173,8 @@ impl Bench<'_> {
             self.wassette("wassette (1 component)".to_owned(), &self.one, Some(&first)),
             self.wassette(format!("wassette ({MANY} components)"), &self.many, None),
         ];
-        if let Some(large) = self.plan.large.clone() {
-            let folder = self.scratch.path().join("starts-large");
-            std::fs::create_dir_all(&folder)?;
-            self.load(&large.path, &folder)?;
-            targets.push(self.wassette(
-                format!("wassette ({})", large.name()),
-                &folder,
-                Some(&large.function),
-            ));
+        if let Some(large) = &self.plan.large {
+            targets.push(self.loaded(large)?);
         }
         targets.extend(self.node("node-sdk", 0));
         targets.push(Self::floor()?);
@@ -315,17 +308,15 @@ impl Bench<'_> {
 /// Lists a few times: the median, and how large the list is.
 fn list_times(server: &mut Server) -> Result<Vec<(&'static str, f64)>> {
     let mut times = Vec::new();
-    let (mut tools, mut bytes) = (0, 0);
+    let mut list = List::default();
     for _ in 0..LISTS {
-        let start = Instant::now();
-        let (listed, size) = server.list()?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        (tools, bytes) = (listed.len(), size);
+        list = server.list()?;
+        times.push(list.time.as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
     Ok(vec![
         ("p50 ms", report::quantile(&times, 50)),
-        ("tools", tools as f64),
-        ("kB", bytes as f64 / 1e3),
+        ("tools", list.tools.len() as f64),
+        ("kB", list.bytes as f64 / 1e3),
     ])
 }

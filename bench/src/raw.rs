@@ -96,6 +96,7 @@ fn engine() -> Result<Engine> {
 fn prepare(path: &Path, name: &str) -> Result<Function> {
     let engine = engine()?;
     let component = Component::from_file(&engine, path)
+        .map_err(anyhow::Error::from)
         .with_context(|| format!("cannot compile `{}`", path.display()))?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

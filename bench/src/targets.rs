@@ -114,6 +114,15 @@ impl<'a> Bench<'a> {
         Ok((wall.as_secs_f64() * 1e3, machine::ended_children_cpu_ms() - cpu))
     }
 
+    /// Our server with one guest in a folder of its own.
+    pub(crate) fn loaded(&self, guest: &Guest) -> Result<Target> {
+        let name = guest.name();
+        let folder = self.scratch.path().join(format!("only-{name}"));
+        std::fs::create_dir_all(&folder)?;
+        self.load(&guest.path, &folder)?;
+        Ok(self.wassette(format!("wassette ({name})"), &folder, Some(&guest.function)))
+    }
+
     pub(crate) fn wassette(&self, name: String, folder: &Path, function: Option<&str>) -> Target {
         let words = [
             self.plan.wassette.as_os_str(),
