@@ -131,7 +131,6 @@ impl Audit {
                 entry,
             },
         )?;
-        line.push(b'\n');
         self.file.append(&line)
     }
 }

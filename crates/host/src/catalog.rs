@@ -5,11 +5,11 @@
 //! the reason, and never served with a default.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wassette_policy::Policy;
 use wassette_store::{ComponentId, Digest, Record, Snapshot};
-use wassette_wit::{Omitted, Tool};
+use wassette_wit::{Omitted, Tool, ToolName};
 
 /// The policy document of a component that was granted nothing; the only one there is.
 pub(crate) const EMPTY_POLICY: &str = "version: \"1.0\"\n";
@@ -47,8 +47,7 @@ pub struct Catalog {
     revision: Revision,
     epoch: Option<u64>,
     components: BTreeMap<ComponentId, Arc<Component>>,
-    tools: BTreeMap<Arc<str>, Arc<CatalogTool>>,
-    by_name: HashMap<Arc<str>, Arc<CatalogTool>>,
+    tools: BTreeMap<ToolName, Arc<CatalogTool>>,
 }
 
 /// One loaded component.
@@ -127,7 +126,6 @@ impl Catalog {
             epoch: None,
             components: BTreeMap::new(),
             tools: BTreeMap::new(),
-            by_name: HashMap::new(),
         }
     }
 
@@ -147,9 +145,7 @@ impl Catalog {
                 .cloned()
                 .unwrap_or_else(|| Arc::new(Component::of(record, policy)));
             for tool in &component.tools {
-                let name: Arc<str> = Arc::from(tool.tool.name.as_str());
-                next.by_name.insert(Arc::clone(&name), Arc::clone(tool));
-                next.tools.insert(name, Arc::clone(tool));
+                next.tools.insert(tool.tool.name.clone(), Arc::clone(tool));
             }
             next.components.insert(component.id.clone(), component);
         }
@@ -185,7 +181,7 @@ impl Catalog {
     /// One tool.
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&CatalogTool> {
-        self.by_name.get(name).map(AsRef::as_ref)
+        self.tools.get(name).map(AsRef::as_ref)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What can be asked of the control plane, by whom, and what comes of it.
 
-use crate::{Host, HostError};
+use crate::Host;
+use crate::audit::{Begin, End};
+use crate::error::{ErrorKind, HostError};
 use serde::Serialize;
 use std::fmt;
 use wassette_store::{ComponentId, Digest, Reference};
@@ -141,24 +143,57 @@ impl Progress for Silent {
     fn report(&self, _step: Step, _done: u32, _total: u32) {}
 }
 
+impl Command {
+    /// What the audit file calls it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Load(_) => "load",
+            Self::Unload(_) => "unload",
+        }
+    }
+
+    /// What it is about, for the audit file.
+    fn subject(&self) -> String {
+        match self {
+            Self::Load(request) => request.reference.to_string(),
+            Self::Unload(id) => id.to_string(),
+        }
+    }
+}
+
 impl Host {
-    /// Does a command, if the actor may.
+    /// Does a command, if the actor may. Whatever comes of it, a refusal included, is in the audit file.
     ///
     /// # Errors
     ///
-    /// [`HostError::NotAllowed`] before anything else; then what the command ran into. A command that fails
-    /// has changed nothing but the audit file.
+    /// [`HostError::Audit`] and [`HostError::NotAllowed`] before anything else; then what the command ran
+    /// into. A command that fails has changed nothing but the audit file.
     pub async fn execute(
         &self,
         command: Command,
         actor: &Actor,
         progress: &dyn Progress,
     ) -> Result<Outcome, HostError> {
-        let command = self.permit(command, actor)?;
-        match command {
-            Command::Load(request) => self.load(request, actor, progress).await.map(Outcome::Loaded),
-            Command::Unload(id) => self.unload(&id, actor).await,
-        }
+        let subject = command.subject();
+        let begin = Begin::Command {
+            command: command.name(),
+            subject: &subject,
+        };
+        let entry = self
+            .inner
+            .audit
+            .begin(&begin, actor)
+            .map_err(|source| HostError::Audit { source })?;
+        let outcome = match self.permit(command, actor) {
+            Ok(Command::Load(request)) => self.load(request, progress).await.map(Outcome::Loaded),
+            Ok(Command::Unload(id)) => self.unload(&id).await,
+            Err(error) => Err(error),
+        };
+        let reason = outcome.as_ref().err().map(HostError::agent_text);
+        entry
+            .end(&ended(&outcome, reason.as_deref()))
+            .map_err(|source| HostError::Audit { source })?;
+        outcome
     }
 
     /// Decides what each actor may do, in this one place. What an agent names is resolved here, so that the
@@ -194,5 +229,22 @@ impl Host {
                 what: "load a component from there",
             }),
         }
+    }
+}
+
+/// The audit line of a command that ended.
+fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -> End<'a> {
+    let (word, changed) = match outcome {
+        Ok(Outcome::Loaded(Loaded { id, digest, .. }) | Outcome::Unloaded { id, digest }) => {
+            ("ok", Some((id, digest)))
+        }
+        Err(error) if error.kind() == ErrorKind::Denied => ("denied", None),
+        Err(_) => ("failed", None),
+    };
+    End::Command {
+        outcome: word,
+        reason,
+        component: changed.map(|(id, _)| id.as_str()),
+        digest: changed.map(|(_, digest)| *digest),
     }
 }

@@ -2,15 +2,14 @@
 //! changed; after it nothing can fail but the audit's last line.
 
 use crate::Host;
-use crate::audit::{Begin, End};
 use crate::catalog::{Component, Contract, EMPTY_POLICY};
 use crate::code::blocking;
-use crate::command::{Actor, Change, LoadRequest, Loaded, Outcome, Progress, Step};
+use crate::command::{Change, LoadRequest, Loaded, Outcome, Progress, Step};
 use crate::error::HostError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use wassette_store::{Artifact, ComponentId, Digest, Expected, NewRecord, Reference};
+use wassette_store::{Artifact, ComponentId, Expected, NewRecord, Reference};
 use wassette_wit::{Docs, Tool, ToolName, World, tools};
 
 const STEPS: u32 = 4;
@@ -19,40 +18,8 @@ impl Host {
     pub(crate) async fn load(
         &self,
         request: LoadRequest,
-        actor: &Actor,
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
-        let subject = request.reference.to_string();
-        let begin = Begin::Command {
-            command: "load",
-            subject: &subject,
-        };
-        let entry = self
-            .inner
-            .audit
-            .begin(&begin, actor)
-            .map_err(|source| HostError::Audit { source })?;
-        let loaded = self.load_begun(request, progress).await;
-        let reason = loaded.as_ref().err().map(HostError::agent_text);
-        let end = match &loaded {
-            Ok(loaded) => End::Command {
-                outcome: "ok",
-                reason: None,
-                component: Some(loaded.id.as_str()),
-                digest: Some(loaded.digest),
-            },
-            Err(_) => End::Command {
-                outcome: "failed",
-                reason: reason.as_deref(),
-                component: None,
-                digest: None,
-            },
-        };
-        entry.end(&end).map_err(|source| HostError::Audit { source })?;
-        loaded
-    }
-
-    async fn load_begun(&self, request: LoadRequest, progress: &dyn Progress) -> Result<Loaded, HostError> {
         progress.report(Step::Fetch, 0, STEPS);
         let fetched = self.inner.fetcher.fetch(&request.reference).await;
         let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
@@ -151,40 +118,7 @@ impl Host {
         self.refresh().await
     }
 
-    pub(crate) async fn unload(&self, id: &ComponentId, actor: &Actor) -> Result<Outcome, HostError> {
-        let begin = Begin::Command {
-            command: "unload",
-            subject: id.as_str(),
-        };
-        let entry = self
-            .inner
-            .audit
-            .begin(&begin, actor)
-            .map_err(|source| HostError::Audit { source })?;
-        let unloaded = self.unload_begun(id).await;
-        let reason = unloaded.as_ref().err().map(HostError::agent_text);
-        let end = match &unloaded {
-            Ok(digest) => End::Command {
-                outcome: "ok",
-                reason: None,
-                component: Some(id.as_str()),
-                digest: Some(*digest),
-            },
-            Err(_) => End::Command {
-                outcome: "failed",
-                reason: reason.as_deref(),
-                component: None,
-                digest: None,
-            },
-        };
-        entry.end(&end).map_err(|source| HostError::Audit { source })?;
-        unloaded.map(|digest| Outcome::Unloaded {
-            id: id.clone(),
-            digest,
-        })
-    }
-
-    async fn unload_begun(&self, id: &ComponentId) -> Result<Digest, HostError> {
+    pub(crate) async fn unload(&self, id: &ComponentId) -> Result<Outcome, HostError> {
         self.refresh().await?;
         let catalog = self.catalog();
         let known = catalog
@@ -199,7 +133,10 @@ impl Host {
         if let Err(error) = self.inner.store.collect().await {
             tracing::debug!(%error, "unused components are not removed yet");
         }
-        Ok(known.digest)
+        Ok(Outcome::Unloaded {
+            id: id.clone(),
+            digest: known.digest,
+        })
     }
 }
 

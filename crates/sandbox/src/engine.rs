@@ -20,6 +20,9 @@ const WASM_STACK_BYTES: usize = 512 * KIB;
 /// Stack of a call, wasm and host functions together.
 const CALL_STACK_BYTES: usize = 2 * MIB;
 
+/// Tables one core module may have; compilers emit one, hand-written modules a few.
+const TABLES_PER_MODULE_MAX: u32 = 8;
+
 /// Frames of a trap's backtrace, which only our logs see.
 const BACKTRACE_FRAMES: usize = 16;
 
@@ -285,6 +288,7 @@ fn pool(calls_max: u32) -> PoolingAllocationConfig {
         .total_memories(calls_max * 4)
         .total_tables(calls_max * 8)
         .total_gc_heaps(1)
+        .max_tables_per_module(TABLES_PER_MODULE_MAX)
         .max_core_instance_size(4 * MIB)
         .max_component_instance_size(4 * MIB)
         .table_elements(200_000)

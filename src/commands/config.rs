@@ -1,0 +1,40 @@
+//! `wassette config`: what is set, and where it was set.
+
+use crate::cli::ConfigCommand;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::output::{Output, line, table};
+
+pub(crate) fn run(config: &Config, command: &ConfigCommand, output: Output) -> Result<(), Exit> {
+    match command {
+        ConfigCommand::Path => line(&config.path.display().to_string()),
+        ConfigCommand::Show => output.print(config, people),
+    }
+}
+
+fn people(config: &Config) -> String {
+    let sources: Vec<_> = config
+        .agent_sources
+        .value
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let rows = [
+        (
+            "component_dir",
+            config.component_dir.value.display().to_string(),
+            config.component_dir.source,
+        ),
+        ("log", config.log.value.clone(), config.log.source),
+        ("agent_sources", sources.join(", "), config.agent_sources.source),
+        (
+            "hardened",
+            config.hardened.value.to_string(),
+            config.hardened.source,
+        ),
+    ];
+    table(
+        ["SETTING", "VALUE", "FROM"],
+        rows.map(|(name, value, source)| [name.to_owned(), value, source.to_string()]),
+    )
+}

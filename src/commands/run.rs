@@ -1,0 +1,29 @@
+//! `wassette run`: an MCP server over standard input and output.
+
+use super::open;
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::exit::Exit;
+use wassette_mcp::{Builtin, ServerOptions, serve_stdio};
+
+/// What a model is told about the server as a whole.
+const INSTRUCTIONS: &str = "Tools of sandboxed WebAssembly components. A component reaches no file, host or \
+variable that a person has not granted; when a tool reports a denial, tell the user what was denied, and do not \
+look for a way around it.";
+
+pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
+    let host = open(config).await?;
+    let builtins = if args.disable_builtin_tools {
+        Vec::new()
+    } else {
+        Builtin::ALL.to_vec()
+    };
+    let options = ServerOptions {
+        name: "wassette".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instructions: Some(INSTRUCTIONS.to_owned()),
+        builtins,
+        current_folder: config.current_dir.clone(),
+    };
+    serve_stdio(host, options).await.map_err(Exit::failed)
+}

@@ -1,0 +1,172 @@
+//! `wassette tool`: what can be called, and calling it.
+
+use super::open;
+use crate::cli::ToolCommand;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::output::{Output, shown, table};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use std::io::Read;
+use wassette_host::{Actor, CallReport, CallResult, CatalogTool, Decision, GuestOutput, Host, HostError};
+
+/// The largest arguments that are read from standard input; the call's own limit is smaller.
+const ARGUMENT_BYTES_MAX: u64 = 16 << 20;
+
+pub(crate) async fn run(config: &Config, command: ToolCommand, output: Output) -> Result<(), Exit> {
+    let host = open(config).await?;
+    match command {
+        ToolCommand::List => list(&host, output),
+        ToolCommand::Read { name } => read(&host, name, output),
+        ToolCommand::Invoke { name, args } => invoke(&host, &name, &args, output).await,
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    component: &'a str,
+    description: &'a str,
+}
+
+fn list(host: &Host, output: Output) -> Result<(), Exit> {
+    let catalog = host.catalog();
+    let rows: Vec<_> = catalog.tools().map(row).collect();
+    let total = rows.len();
+    output.print(&json!({ "tools": rows, "total": total }), |_| {
+        let rows = rows
+            .iter()
+            .map(|r| [r.name.to_owned(), shown(first_line(r.description))]);
+        table(["TOOL", "DESCRIPTION"], rows)
+    })
+}
+
+fn row(tool: &CatalogTool) -> Row<'_> {
+    Row {
+        name: tool.tool.name.as_str(),
+        component: tool.component.as_str(),
+        description: &tool.tool.description,
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn read(host: &Host, name: String, output: Output) -> Result<(), Exit> {
+    let catalog = host.catalog();
+    let Some(tool) = catalog.tool(&name) else {
+        return Err(HostError::UnknownTool { name }.into());
+    };
+    let data = json!({
+        "name": tool.tool.name,
+        "component": tool.component,
+        "digest": tool.digest,
+        "description": tool.tool.description,
+        "inputSchema": tool.tool.input_schema,
+        "outputSchema": tool.tool.output_schema,
+    });
+    output.print(&data, |data| {
+        let schema = |key| serde_json::to_string_pretty(&data[key]).unwrap_or_default();
+        let description: Vec<_> = tool.tool.description.lines().map(shown).collect();
+        format!(
+            "{} of {}\n{}\n\ninput: {}\n\noutput: {}",
+            tool.tool.name,
+            tool.component,
+            description.join("\n"),
+            schema("inputSchema"),
+            schema("outputSchema")
+        )
+    })
+}
+
+async fn invoke(host: &Host, name: &str, args: &str, output: Output) -> Result<(), Exit> {
+    let arguments = arguments(args)?;
+    let report = host.call(name, &arguments, &Actor::Operator).await?;
+    show_printed(&report.output);
+    show_denied(&report.accesses);
+    match &report.result {
+        CallResult::Done => output.print(&json!({ "result": null }), |_| "done".to_owned()),
+        CallResult::Value(value) => output.print(&json!({ "result": value }), |_| plain(value)),
+        CallResult::Failed(failure) => Err(Exit::guest(shown(&failure.message)).with_hint(usage(&report))),
+    }
+}
+
+fn arguments(args: &str) -> Result<Json, Exit> {
+    let mut text = args.to_owned();
+    if args == "-" {
+        text.clear();
+        let mut input = std::io::stdin().lock().take(ARGUMENT_BYTES_MAX);
+        input.read_to_string(&mut text).map_err(Exit::failed)?;
+    }
+    let json: Json = serde_json::from_str(&text)
+        .map_err(|error| Exit::usage(format!("the arguments are not JSON: {error}")).with_hint(EXAMPLE))?;
+    if json.is_object() {
+        Ok(json)
+    } else {
+        Err(Exit::usage("the arguments are not a JSON object").with_hint(EXAMPLE))
+    }
+}
+
+const EXAMPLE: &str =
+    "for example --args '{\"name\": \"value\"}'; `wassette tool read <name>` shows what a tool takes";
+
+/// A string as it is, everything else as JSON. Results come from the guest, so control characters other than
+/// line breaks and tabs do not reach the terminal.
+fn plain(value: &Json) -> String {
+    let text = match value {
+        Json::String(text) => text.clone(),
+        other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            serde_json::to_string_pretty(other).unwrap_or_default()
+        }
+    };
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// What the guest printed, on standard error and marked as the guest's.
+#[expect(
+    clippy::print_stderr,
+    reason = "for the person at the terminal, beside the result"
+)]
+fn show_printed(output: &GuestOutput) {
+    for (stream, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        for line in text.lines().take(50) {
+            eprintln!("component {stream}: {}", shown(line));
+        }
+    }
+    if output.dropped_bytes > 0 {
+        eprintln!(
+            "component output: {} more bytes were dropped",
+            output.dropped_bytes
+        );
+    }
+}
+
+/// What the guest was denied, and what it lacked.
+#[expect(
+    clippy::print_stderr,
+    reason = "for the person at the terminal, beside the result"
+)]
+fn show_denied(accesses: &[Decision]) {
+    for decision in accesses.iter().filter(|decision| !decision.allowed) {
+        eprintln!("denied: {}; it lacks {}", decision.access, decision.lacks);
+    }
+}
+
+fn usage(report: &CallReport) -> String {
+    format!(
+        "call {} ran {:?}, of that {:?} in the component, with {} KiB of memory",
+        report.call,
+        report.usage.elapsed,
+        report.usage.cpu,
+        report.usage.memory_bytes / 1024
+    )
+}

@@ -1,0 +1,60 @@
+//! The program: composition only. Here, and only here, arguments, environment, home folder, working folder
+//! and terminal are read and passed on.
+
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod logging;
+mod output;
+mod starters;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use config::Config;
+use exit::Exit;
+use output::Output;
+use std::process::ExitCode;
+
+/// Threads for work that blocks: reading files, compiling, asking the database.
+const BLOCKING_THREADS_MAX: usize = 8;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Exit> {
+    let output = Output::new(cli.global.output);
+    if let Command::Completion { shell } = cli.command {
+        return commands::completion::print(shell);
+    }
+    let config = Config::read(&cli.global)?;
+    logging::start(&config)?;
+    // One thread carries the protocol: a message is read, handled and answered without a hop. Guests that
+    // take longer move to threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(Exit::failed)?;
+    let result = runtime.block_on(dispatch(cli.command, config, output));
+    // A read of standard input that never returns must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(command: Command, config: Config, output: Output) -> Result<(), Exit> {
+    match command {
+        Command::Run(args) => commands::run::run(&config, &args).await,
+        Command::Component(command) => commands::component::run(&config, command, output).await,
+        Command::Inspect { subject } => commands::inspect::run(&config, &subject, output).await,
+        Command::Tool(command) => commands::tool::run(&config, command, output).await,
+        Command::Demo => commands::demo::run(&config).await,
+        Command::Config(command) => commands::config::run(&config, &command, output),
+        Command::Completion { shell } => commands::completion::print(shell),
+    }
+}

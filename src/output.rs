@@ -1,0 +1,74 @@
+//! What is printed on standard output: a table for people, JSON or YAML for programs.
+
+use crate::cli::Form;
+use crate::exit::Exit;
+use comfy_table::presets;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+
+/// Where results go, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    form: Form,
+}
+
+impl Output {
+    /// The form that was asked for; else a table on a terminal and JSON in a pipe.
+    pub(crate) fn new(form: Option<Form>) -> Self {
+        let default = || {
+            if std::io::stdout().is_terminal() {
+                Form::Table
+            } else {
+                Form::Json
+            }
+        };
+        Self {
+            form: form.unwrap_or_else(default),
+        }
+    }
+
+    /// Prints data in the chosen form; `people` makes the text for people.
+    pub(crate) fn print<T: Serialize>(self, data: &T, people: impl FnOnce(&T) -> String) -> Result<(), Exit> {
+        let text = match self.form {
+            Form::Json => serde_json::to_string_pretty(data).map_err(Exit::failed)?,
+            Form::Yaml => {
+                serde_saphyr::to_string(data).map_err(|error| Exit::failed(anyhow::anyhow!("{error}")))?
+            }
+            Form::Table => people(data),
+        };
+        line(text.trim_end_matches('\n'))
+    }
+}
+
+/// Prints a line to standard output. A reader that went away (`wassette … | head`) is no failure.
+pub(crate) fn line(text: &str) -> Result<(), Exit> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Exit::failed(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A table with a head, no lines, and columns as wide as the terminal allows.
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Text from outside, safe to show on a terminal: no escape sequences, one line.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! The first command of the README.
+
+use crate::support::Home;
+
+#[test]
+fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let ran = home.run(&["demo"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for text in [
+        "time_now(",
+        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        "denied: read `/etc/passwd`; it lacks a storage grant for `fs:///etc/passwd` with read",
+        "denied: GET `https://example.com/`; it lacks a network grant",
+        "denied: read environment variables; it lacks",
+        "cpu limit of 1s reached",
+        "stack limit reached",
+        "refused more than its limit of 128 MiB",
+        "it forged a protocol message, which was kept apart",
+        "claude mcp add wassette --",
+        "codex mcp add wassette --",
+        "code --add-mcp",
+        "gemini mcp add wassette",
+    ] {
+        assert!(ran.stdout.contains(text), "`{text}` is not in:\n{}", ran.stdout);
+    }
+    assert!(!home.store().exists(), "the demo uses a store of its own");
+}

@@ -1,0 +1,21 @@
+//! End-to-end tests: the program as its users run it, with real components.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "tests"
+)]
+
+mod cli;
+mod contain;
+mod demo;
+mod deny;
+mod input;
+mod stdio;
+mod store;
+mod support;

@@ -1,0 +1,293 @@
+//! MCP over standard input and output, in both eras, with nothing between the test and the wire.
+
+use crate::support::{Client, Home};
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+
+fn home() -> Home {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    home
+}
+
+/// The `_meta` every request of the stateless era carries.
+fn modern(mut params: Json) -> Json {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "it", "version": "0" }
+    });
+    params
+}
+
+#[test]
+fn a_client_with_a_handshake_lists_and_calls() {
+    let home = home();
+    for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut client = home.serve(&[]);
+        let hello = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "it", "version": "0" } });
+        let answer = client.request("initialize", hello);
+        assert_eq!(answer["result"]["protocolVersion"], version);
+        assert_eq!(answer["result"]["serverInfo"]["name"], "wassette");
+        assert_eq!(
+            answer["result"]["capabilities"]["tools"],
+            json!({ "listChanged": true })
+        );
+        client.notify("notifications/initialized", json!({}));
+        assert_eq!(
+            client.tools(),
+            ["load-component", "unload-component", "list-components", "add_add"]
+        );
+        let answer = client.call("add_add", json!({ "a": 1, "b": 2 }));
+        assert_eq!(
+            answer["result"],
+            json!({ "content": [{ "type": "text", "text": r#"{"result":3}"# }], "structuredContent": { "result": 3 }, "isError": false })
+        );
+        assert_eq!(client.close(), Some(0));
+    }
+}
+
+#[test]
+fn a_client_without_a_handshake_discovers_lists_and_calls() {
+    let home = home();
+    let mut client = home.serve(&[]);
+    let found = client.request("server/discover", modern(json!({})));
+    assert!(
+        found["result"]["supportedVersions"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("2026-07-28")),
+        "{found}"
+    );
+    let list = client.request("tools/list", modern(json!({})));
+    assert_eq!(list["result"]["resultType"], "complete", "{list}");
+    let called = client.request(
+        "tools/call",
+        modern(json!({ "name": "add_add", "arguments": { "a": 20, "b": 22 } })),
+    );
+    assert_eq!(
+        called["result"]["structuredContent"],
+        json!({ "result": 42 }),
+        "{called}"
+    );
+    assert_eq!(called["result"]["resultType"], "complete");
+    assert_eq!(client.close(), Some(0));
+}
+
+#[test]
+fn a_tool_is_listed_with_schemas_and_hints_of_ours() {
+    let home = home();
+    let mut client = Client::initialized(&home, &["--disable-builtin-tools"]);
+    let list = client.request("tools/list", json!({}));
+    let tools = list["result"]["tools"].as_array().unwrap();
+    assert_eq!(tools.len(), 1, "the built-in tools are off: {tools:?}");
+    let integer = json!({ "type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32 });
+    assert_eq!(
+        tools[0]["inputSchema"],
+        json!({ "type": "object", "properties": { "a": integer, "b": integer }, "required": ["a", "b"], "additionalProperties": false })
+    );
+    assert_eq!(
+        tools[0]["annotations"],
+        json!({ "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false })
+    );
+}
+
+#[test]
+fn the_model_loads_and_unloads_and_the_client_hears_of_it() {
+    let home = Home::new();
+    home.wat("add");
+    let mut client = Client::initialized(&home, &[]);
+    let loaded = client.call("load-component", json!({ "path": "./add.wasm" }));
+    assert_eq!(loaded["result"]["structuredContent"]["id"], "add", "{loaded}");
+    client.notified("notifications/tools/list_changed");
+    assert!(client.tools().contains(&"add_add".to_owned()));
+    let list = client.call("list-components", json!({}));
+    assert_eq!(list["result"]["structuredContent"]["total"], 1);
+    assert!(
+        !list.to_string().contains(home.path().to_str().unwrap()),
+        "no path of this machine reaches the model"
+    );
+    let unloaded = client.call("unload-component", json!({ "id": "add" }));
+    assert_eq!(unloaded["result"]["isError"], false, "{unloaded}");
+    client.notified("notifications/tools/list_changed");
+    assert!(!client.tools().contains(&"add_add".to_owned()));
+}
+
+#[test]
+fn a_subscriber_of_the_stateless_era_hears_of_changes() {
+    let home = Home::new();
+    let path = home.wat("add");
+    let mut client = home.serve(&[]);
+    client.send(
+        "subscriptions/listen",
+        modern(json!({ "notifications": { "toolsListChanged": true } })),
+    );
+    client.notified("notifications/subscriptions/acknowledged");
+    home.load(&path);
+    client.notified("notifications/tools/list_changed");
+}
+
+#[test]
+fn what_another_process_changes_counts_from_the_next_request_on() {
+    let home = Home::new();
+    let path = home.wat("add");
+    let mut client = Client::initialized(&home, &[]);
+    assert!(!client.tools().contains(&"add_add".to_owned()));
+    home.load(&path);
+    let sum = client.call("add_add", json!({ "a": 1, "b": 2 }));
+    assert_eq!(
+        sum["result"]["structuredContent"],
+        json!({ "result": 3 }),
+        "{sum}"
+    );
+    client.notified("notifications/tools/list_changed");
+    home.json(&["component", "unload", "add"]);
+    let gone = client.call("add_add", json!({ "a": 1, "b": 2 }));
+    assert_eq!(gone["error"]["code"], -32602, "{gone}");
+}
+
+#[test]
+fn loading_reports_progress_and_does_not_block_other_calls() {
+    let home = home();
+    std::fs::copy(crate::support::guest("needy"), home.path().join("needy.wasm")).unwrap();
+    let mut client = Client::initialized(&home, &[]);
+    let params = json!({ "name": "load-component", "arguments": { "path": "needy.wasm" }, "_meta": { "progressToken": "p" } });
+    let load = client.send("tools/call", params);
+    let sum = client.send(
+        "tools/call",
+        json!({ "name": "add_add", "arguments": { "a": 1, "b": 2 } }),
+    );
+    let mut order = Vec::new();
+    let mut progress = Vec::new();
+    while order.len() < 2 {
+        let message = client.message(Duration::from_secs(60)).expect("answers");
+        if message["method"] == "notifications/progress" {
+            assert_eq!(message["params"]["progressToken"], "p");
+            progress.push(message["params"]["progress"].as_f64().unwrap());
+        } else if !message["id"].is_null() {
+            order.push(message["id"].as_u64().unwrap());
+        }
+    }
+    assert_eq!(order, [sum, load], "the quick call is answered first");
+    assert!(
+        progress.len() >= 3 && progress.windows(2).all(|w| w[0] < w[1]),
+        "{progress:?}"
+    );
+}
+
+#[test]
+fn errors_have_the_form_their_reader_needs() {
+    let home = home();
+    let mut client = Client::initialized(&home, &[]);
+    let unknown = client.call("nothing_here", json!({}));
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    let wrong = client.call("add_add", json!({ "a": "x", "b": 2 }));
+    assert_eq!(wrong["result"]["isError"], true);
+    let text = wrong["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("`/a`") && text.contains("expected"), "{text}");
+    let shape = client.request("tools/call", json!({ "name": "add_add", "arguments": [1, 2] }));
+    assert_eq!(shape["error"]["code"], -32602, "{shape}");
+    let method = client.request("no/such", json!({}));
+    assert_eq!(method["error"]["code"], -32601, "{method}");
+    let prompts = client.request("prompts/list", json!({}));
+    assert_eq!(
+        prompts["error"]["code"], -32601,
+        "what is not offered is not there: {prompts}"
+    );
+}
+
+#[test]
+fn garbage_does_not_end_the_server() {
+    let home = home();
+    let mut client = Client::initialized(&home, &[]);
+    for line in [
+        "not json",
+        "",
+        "[]",
+        "{\"jsonrpc\":\"2.0\"",
+        "{\"jsonrpc\":\"2.0\",\"id\":9}",
+        "42",
+        "\u{0}\u{1}",
+        "{}",
+    ] {
+        client.send_line(line);
+    }
+    let sum = client.call("add_add", json!({ "a": 1, "b": 2 }));
+    assert_eq!(
+        sum["result"]["structuredContent"],
+        json!({ "result": 3 }),
+        "{sum}"
+    );
+}
+
+#[test]
+fn a_huge_line_is_refused_and_the_next_is_read() {
+    let home = home();
+    let mut client = Client::initialized(&home, &[]);
+    let huge = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"ping","params":{{"x":"{}"}}}}"#,
+        "x".repeat(17 << 20)
+    );
+    client.send_line(&huge);
+    let sum = client.call("add_add", json!({ "a": 1, "b": 2 }));
+    assert_eq!(
+        sum["result"]["structuredContent"],
+        json!({ "result": 3 }),
+        "{sum}"
+    );
+    assert!(
+        client.notifications.iter().any(|m| m["error"]["code"].is_i64()),
+        "it was answered: {:?}",
+        client.notifications
+    );
+}
+
+#[test]
+fn arguments_past_the_limit_are_refused() {
+    let home = Home::new();
+    home.load(&home.wat("greet"));
+    let mut client = Client::initialized(&home, &[]);
+    let answer = client.call("greet_greet", json!({ "name": "x".repeat(2 << 20) }));
+    assert_eq!(answer["result"]["isError"], true);
+    assert_eq!(
+        answer["result"]["content"][0]["text"],
+        "invalid arguments: more than 1048576 bytes"
+    );
+}
+
+#[test]
+fn the_server_ends_with_its_input() {
+    let home = home();
+    let mut client = Client::initialized(&home, &[]);
+    client.send(
+        "tools/call",
+        json!({ "name": "add_add", "arguments": { "a": 1, "b": 2 } }),
+    );
+    assert_eq!(client.close(), Some(0));
+}
+
+#[test]
+fn a_client_that_stops_reading_and_goes_leaves_no_server_behind() {
+    let home = home();
+    let mut child = home
+        .command(&["run"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    use std::io::Write;
+    let mut stdin = child.stdin.take().unwrap();
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": {} });
+    // The pipe may break under us: that is the end that is tested.
+    let _written = writeln!(stdin, "{hello}");
+    drop(stdin);
+    for _ in 0..500 {
+        if child.try_wait().unwrap().is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _killed = child.kill();
+    panic!("the server goes on without a client");
+}
