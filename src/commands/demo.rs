@@ -199,7 +199,8 @@ fn title(text: &str) -> Result<(), Exit> {
 /// The first sentence of a description, without the words that mark it as the component's.
 fn summary(description: &str) -> String {
     let text = shown(description);
-    let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first);
+    let text = text.split_once("`: ").map_or(text.as_str(), |(_marked, own)| own);
+    let sentence = text.split_once(". ").map_or(text, |(first, _)| first);
     sentence.chars().take(90).collect()
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use wassette_policy::{Decision, Policy};
 use wassette_sandbox::{CallError, CallReport as GuestReport, GuestOutput, Invocation, Limit, Usage};
-use wassette_wit::{Tool, Value, encode, sanitize};
+use wassette_wit::{Tool, Type, Value, encode, sanitize};
 
 /// Bytes of the guest's own last words in the text of a trap.
 const LAST_WORDS_BYTES_MAX: usize = 300;
@@ -237,29 +237,23 @@ fn end(entry: Entry, line: &End<'_>) -> Result<(), HostError> {
 
 /// A value a guest returned, with the `result` around it taken off.
 fn returned(tool: &Tool, value: Option<Value>) -> CallResult {
-    let (Some(ty), Some(value)) = (&tool.result, value) else {
-        return CallResult::Done;
-    };
-    let wassette_wit::Type::Result(sides) = ty else {
-        return CallResult::Value(encode(ty, &value));
-    };
-    match value {
-        Value::Result(Ok(ok)) => match (&sides.ok, ok) {
+    match (&tool.result, value) {
+        (Some(Type::Result(sides)), Some(Value::Result(Ok(ok)))) => match (&sides.ok, ok) {
             (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
-            _ => CallResult::Done,
+            (Some(_) | None, Some(_) | None) => CallResult::Done,
         },
-        Value::Result(Err(err)) => {
+        (Some(Type::Result(sides)), Some(Value::Result(Err(err)))) => {
             let message = match (&sides.err, err) {
                 (Some(ty), Some(value)) => error_text(encode(ty, &value)),
-                _ => "the function failed without saying why".to_owned(),
+                (Some(_) | None, Some(_) | None) => "the function failed without saying why".to_owned(),
             };
             CallResult::Failed(Failure {
                 kind: FailureKind::Err,
                 message,
             })
         }
-        // Lifting followed the type, so nothing else can be here; showing it hides nothing.
-        other => CallResult::Value(encode(ty, &other)),
+        (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
+        (Some(_) | None, Some(_) | None) => CallResult::Done,
     }
 }
 

@@ -46,7 +46,8 @@ impl Host {
         progress.report(Step::Store, 3, STEPS);
         let change = known.map_or(Change::New, |known| replaced(known, &contract.tools));
         let loaded = loaded(id, &artifact, change, &contract.tools);
-        self.commit(&loaded, &artifact, &contract, known.map(|known| known.epoch))
+        let expected = known.map_or(Expected::Absent, |known| Expected::Epoch(known.epoch));
+        self.commit(&artifact, &self.record(&loaded, &contract)?, expected)
             .await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(loaded)
@@ -86,34 +87,33 @@ impl Host {
         .await?
     }
 
-    /// The one change: bytes, then record. Nobody else's change is overwritten.
-    async fn commit(
-        &self,
-        loaded: &Loaded,
-        artifact: &Artifact,
-        contract: &Contract,
-        known: Option<u64>,
-    ) -> Result<(), HostError> {
-        let store = &self.inner.store;
-        let failed = |source| HostError::Store { source };
-        let contract = serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?;
+    /// What the store will remember.
+    fn record(&self, loaded: &Loaded, contract: &Contract) -> Result<NewRecord, HostError> {
         let since = (self.inner.config.clock)()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let record = NewRecord {
+        Ok(NewRecord {
             id: loaded.id.clone(),
             digest: loaded.digest,
             origin: loaded.origin.clone(),
             policy: EMPTY_POLICY.to_owned(),
-            contract,
+            contract: serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?,
             installed_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-        };
+        })
+    }
+
+    /// The one change: bytes, then record. Nobody else's change is overwritten.
+    async fn commit(
+        &self,
+        artifact: &Artifact,
+        record: &NewRecord,
+        expected: Expected,
+    ) -> Result<(), HostError> {
+        let store = &self.inner.store;
+        let failed = |source| HostError::Store { source };
         let keep_garbage_collection_away = store.begin().await.map_err(failed)?;
         store.put(artifact).await.map_err(failed)?;
-        store
-            .commit(&record, known.map_or(Expected::Absent, Expected::Epoch))
-            .await
-            .map_err(failed)?;
+        store.commit(record, expected).await.map_err(failed)?;
         drop(keep_garbage_collection_away);
         self.refresh().await
     }

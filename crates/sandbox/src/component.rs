@@ -75,6 +75,10 @@ fn list(missing: &[MissingImport]) -> String {
 
 /// Reads the outline of a component without compiling: form, sizes, counts. Compilation time grows with
 /// these, and a single huge function grows faster than linearly.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an open enum; only sections that cost time matter"
+)]
 pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<(), PrepareError> {
     if wasmtime::Engine::detect_precompiled(wasm).is_some() {
         return Err(PrepareError::Native);
@@ -227,6 +231,10 @@ fn remedy(import: &str) -> &'static str {
 }
 
 /// Where the exported functions are, looked up once.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an open enum; only functions can be called"
+)]
 fn exports(shared: &Shared, component: &Component) -> HashMap<FunctionPath, ComponentExportIndex> {
     let mut exports = HashMap::new();
     let ty = component.component_type();

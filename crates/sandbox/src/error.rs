@@ -118,6 +118,10 @@ pub enum TrapClass {
 }
 
 impl TrapClass {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an open enum, most of it for proposals that are off"
+    )]
     pub(crate) fn of(trap: Trap) -> Option<Self> {
         match trap {
             Trap::UnreachableCodeReached => Some(Self::Unreachable),

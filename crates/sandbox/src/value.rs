@@ -4,9 +4,8 @@
 //! Both directions follow the type from the component's stored contract. A value that does not fit it is an
 //! error, never a guess: it would mean that contract and component disagree.
 
-use std::mem::size_of;
 use wasmtime::component::Val;
-use wassette_wit::{Type, Value};
+use wassette_wit::{Field, Type, Value};
 
 /// A value does not have the type it should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +91,8 @@ fn lower_optional(ty: Option<&Type>, value: Option<Box<Value>>) -> Result<Option
     }
 }
 
-/// Takes what a guest returned, and stops when it is larger than the budget.
+/// Takes what a guest returned, and stops when it is larger than the budget. Names of fields and cases count:
+/// as JSON they are repeated with each value, so a small value could otherwise become a large text.
 pub(crate) struct Lift {
     bytes_left: u64,
 }
@@ -150,10 +150,16 @@ impl Lift {
             ),
             (Type::Record(record), Val::Record(v)) => {
                 same_length(record.fields.len(), v.len())?;
-                let fields = record.fields.iter().zip(v);
+                let mut field = |(field, (_, v)): (&Field, (String, Val))| {
+                    self.spend(field.name.len())?;
+                    self.lift(&field.ty, v)
+                };
                 Value::Record(
-                    fields
-                        .map(|(f, (_, v))| self.lift(&f.ty, v))
+                    record
+                        .fields
+                        .iter()
+                        .zip(v)
+                        .map(&mut field)
                         .collect::<Result<_, _>>()?,
                 )
             }
@@ -167,7 +173,14 @@ impl Lift {
                         .collect::<Result<_, _>>()?,
                 )
             }
+            (ty, val) => return self.lift_choice(ty, val),
+        })
+    }
+
+    fn lift_choice(&mut self, ty: &Type, val: Val) -> Result<Value, ConvertError> {
+        Ok(match (ty, val) {
             (Type::Variant(variant), Val::Variant(name, v)) => {
+                self.spend(name.len())?;
                 let case = position(variant.cases.iter().map(|c| &c.name), &name)?;
                 Value::Variant(
                     case,
@@ -175,10 +188,11 @@ impl Lift {
                 )
             }
             (Type::Enum(labels), Val::Enum(name)) => {
+                self.spend(name.len())?;
                 Value::Enum(position(labels.names.iter().map(|l| &l.name), &name)?)
             }
             (Type::Flags(labels), Val::Flags(v)) => {
-                self.spend(v.len() * size_of::<u32>())?;
+                self.spend(v.iter().map(String::len).sum())?;
                 let set = v
                     .iter()
                     .map(|name| position(labels.names.iter().map(|l| &l.name), name));
