@@ -4,6 +4,8 @@
 //! file, platform): the same text means there is nothing to do, so that a second run takes no time and a
 //! changed lock file installs anew. Nothing is installed outside the cache folder, except the system
 //! packages a Debian or Ubuntu lacks, and the targets `rustup` adds to its own toolchain.
+//!
+//! Long because each part of the set-up is a step of one list, which is read from top to bottom.
 
 mod debian;
 

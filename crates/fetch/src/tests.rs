@@ -1,3 +1,5 @@
+//! Fetching files: what is taken, and what is refused with which words.
+
 use super::*;
 use wassette_store::Digest;
 

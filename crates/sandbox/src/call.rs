@@ -90,7 +90,10 @@ impl Prepared {
         };
         match first {
             Poll::Ready(report) => report,
-            Poll::Pending => Moved(guests.spawn(running)).await,
+            Poll::Pending => {
+                let _ticking = shared.ticker.begin_long();
+                Moved(guests.spawn(running)).await
+            }
         }
     }
 }

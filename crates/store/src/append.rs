@@ -7,6 +7,7 @@
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::fs::{self, File};
 
@@ -25,6 +26,8 @@ struct State {
     file: File,
     /// Whether the file ends in the middle of a line: the next line starts on a new one.
     is_torn: bool,
+    /// When the file was last seen at its path.
+    seen: Instant,
 }
 
 impl State {
@@ -38,9 +41,13 @@ impl State {
         Ok(Self {
             file,
             is_torn: last != *b"\n",
+            seen: Instant::now(),
         })
     }
 }
+
+/// How often the path is looked at. Each look costs two system calls, more than a fifth of a write.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl AppendFile {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
@@ -50,8 +57,8 @@ impl AppendFile {
         })
     }
 
-    /// Adds one line; its end is added here. A file that was moved away or removed is made anew, so that
-    /// it may be rotated.
+    /// Adds one line; its end is added here. A file that was moved away or removed is made anew within
+    /// [`LOOK_INTERVAL`], so that it may be rotated; lines of the moment before go to the moved file.
     ///
     /// # Errors
     ///
@@ -64,8 +71,11 @@ impl AppendFile {
         }
         // A panic while the lock was held cannot have left a half-changed state: it is set after the write.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !fs::is_at(&state.file, &self.path)? {
-            *state = State::open(&self.path)?;
+        if state.seen.elapsed() >= LOOK_INTERVAL {
+            if !fs::is_at(&state.file, &self.path)? {
+                *state = State::open(&self.path)?;
+            }
+            state.seen = Instant::now();
         }
         let mut bytes = Vec::with_capacity(line.len() + 2);
         if state.is_torn {
@@ -151,10 +161,13 @@ mod tests {
         let path = folder.path().join("log");
         let file = AppendFile::open(&path).unwrap();
         file.append(b"one").unwrap();
+        let moment_later = || file.state.lock().unwrap().seen -= LOOK_INTERVAL;
         fs::remove(&path).unwrap();
+        moment_later();
         file.append(b"two").unwrap();
         assert_eq!(text(&path), "two\n");
         fs::write(&path, b"new\n").unwrap();
+        moment_later();
         file.append(b"three").unwrap();
         assert_eq!(text(&path), "new\nthree\n");
     }
@@ -181,7 +194,11 @@ mod tests {
             .append(true)
             .open("/dev/full")
             .unwrap();
-        let state = Mutex::new(State { file, is_torn: false });
+        let state = Mutex::new(State {
+            file,
+            is_torn: false,
+            seen: Instant::now(),
+        });
         let file = AppendFile {
             path: "/dev/full".into(),
             state,

@@ -6,6 +6,8 @@
 //!
 //! INVARIANT: agrees with `schema` and `encode`; see the crate's property tests. Recursion follows the type,
 //! whose depth is bounded when it is read, never the JSON.
+//!
+//! Long because the decoding of every type is held against one table, the mapping, and is read beside it.
 
 use base64::Engine as _;
 use base64::alphabet;

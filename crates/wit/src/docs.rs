@@ -6,6 +6,8 @@
 //! resolving it, so packages that a WIT file refers to need not be there.
 //!
 //! INVARIANT: nothing here changes what a type is; only `docs` fields are written, and only empty ones.
+//!
+//! Long because its two sources, WIT and `package-docs`, fill the same structure and must agree on its names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

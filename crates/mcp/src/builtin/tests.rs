@@ -1,3 +1,5 @@
+//! The built-in tools: their schemas within what clients accept, their arguments and their answers.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Lines from a client: what is read from each, and which error answers what cannot be read.
+
 use super::*;
 use serde_json::json;
 

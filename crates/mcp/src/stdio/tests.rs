@@ -1,3 +1,5 @@
+//! The transport over pipes in memory: framing, garbage, huge lines, and how it ends.
+
 use super::*;
 use crate::calls::Answer;
 use futures::future::BoxFuture;

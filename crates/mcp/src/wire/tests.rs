@@ -1,3 +1,5 @@
+//! The core's answers as the protocol shows them, compared whole.
+
 use super::*;
 use serde_json::json;
 use wassette_host::{Failure, FailureKind};
