@@ -119,7 +119,10 @@ async fn a_line_that_is_too_long_is_refused_and_skipped() {
     }});
     assert_eq!(answer(&mut output).await, expected);
     drop(client.await.unwrap());
-    assert!(transport.lines.buffer.len() <= BUFFER_BYTES_KEPT, "the memory is given back");
+    assert!(
+        transport.lines.buffer.len() <= BUFFER_BYTES_KEPT,
+        "the memory is given back"
+    );
 }
 
 #[tokio::test]
