@@ -74,9 +74,9 @@ impl CallReport {
 impl Prepared {
     /// Calls one function in a fresh store. Dropping the future stops the guest at its next tick.
     pub async fn call(self: Arc<Self>, invocation: Invocation) -> CallReport {
-        let shared = Arc::clone(&self.shared);
-        let ticking = shared.ticker.begin();
-        if shared.ticker.calls() > shared.config.calls_max as usize {
+        let (shared, core) = (Arc::clone(&self.shared), Arc::clone(&self.core));
+        let ticking = self.core.ticker.begin();
+        if shared.calls() > shared.config.calls_max as usize {
             return CallReport::refused(Limit::Calls);
         }
         let Ok(guests) = shared.guests() else {
@@ -91,7 +91,7 @@ impl Prepared {
         match first {
             Poll::Ready(report) => report,
             Poll::Pending => {
-                let _ticking = shared.ticker.begin_long();
+                let _ticking = core.ticker.begin_long();
                 Moved(guests.spawn(running)).await
             }
         }
@@ -159,7 +159,7 @@ enum Failure {
 fn new_store(prepared: &Prepared, policy: Arc<Policy>) -> Store<State> {
     let limits = policy.limits();
     let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
-    let mut store = Store::new(&prepared.shared.engine, State::new(policy));
+    let mut store = Store::new(&prepared.core.engine, State::new(policy));
     store.limiter(|state| &mut state.ledger);
     store.set_hostcall_fuel(usize::try_from(host_call_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(usize::try_from(handles).unwrap_or(usize::MAX));

@@ -1,11 +1,13 @@
 //! From bytes to something that can be called: scanned, compiled, linked.
 
-use crate::engine::{CompileLimits, Shared};
+use crate::engine::{CompileLimits, Concurrency, Core, Shared};
 use crate::linker::LINKED;
 use crate::state::State;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use wasmparser::{Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, Parser, Payload};
+use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wassette_compiled::{Label, OpenError};
@@ -57,6 +59,9 @@ pub enum PrepareError {
         /// Wasmtime's reason.
         reason: String,
     },
+    /// The compiler panicked. A bug below us, confined to this component.
+    #[error("the compiler failed on this component")]
+    Compiler,
     /// Sealed code was not opened.
     #[error("compiled code is not usable")]
     Sealed {
@@ -74,12 +79,13 @@ fn list(missing: &[MissingImport]) -> String {
 }
 
 /// Reads the outline of a component without compiling: form, sizes, counts. Compilation time grows with
-/// these, and a single huge function grows faster than linearly.
+/// these, and a single huge function grows faster than linearly. Says whether the component uses the async
+/// part of the component model.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "an open enum; only sections that cost time matter"
 )]
-pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<(), PrepareError> {
+pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<Concurrency, PrepareError> {
     if wasmtime::Engine::detect_precompiled(wasm).is_some() {
         return Err(PrepareError::Native);
     }
@@ -88,10 +94,9 @@ pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<(), PrepareErr
     }
     at_most("bytes", wasm.len() as u64, limits.component_bytes as u64)?;
     let (mut functions, mut modules) = (0_u32, 0_u32);
+    let mut concurrency = Concurrency::Unused;
     for payload in Parser::new(0).parse_all(wasm) {
-        match payload.map_err(|e| PrepareError::Invalid {
-            reason: e.to_string(),
-        })? {
+        match payload.map_err(invalid)? {
             Payload::CodeSectionStart { count, .. } => {
                 functions = functions.saturating_add(count);
                 at_most("functions", functions.into(), limits.functions.into())?;
@@ -107,11 +112,42 @@ pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<(), PrepareErr
                 modules = modules.saturating_add(1);
                 at_most("modules", modules.into(), limits.modules.into())?;
             }
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section {
+                    if is_async(&function.map_err(invalid)?) {
+                        concurrency = Concurrency::Used;
+                    }
+                }
+            }
             // Every other section is small work for the compiler.
             _ => {}
         }
     }
-    Ok(())
+    Ok(concurrency)
+}
+
+fn invalid(error: wasmparser::BinaryReaderError) -> PrepareError {
+    PrepareError::Invalid {
+        reason: error.to_string(),
+    }
+}
+
+/// Whether a canonical function is of the async part of the component model: all are but those of WASI 0.2.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a component that is taken for async by mistake runs all the same"
+)]
+fn is_async(function: &CanonicalFunction) -> bool {
+    let has_async = |options: &[CanonicalOption]| options.contains(&CanonicalOption::Async);
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            has_async(options)
+        }
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. } => false,
+        _ => true,
+    }
 }
 
 fn at_most(what: &'static str, found: u64, max: u64) -> Result<(), PrepareError> {
@@ -122,24 +158,20 @@ fn at_most(what: &'static str, found: u64, max: u64) -> Result<(), PrepareError>
     }
 }
 
-/// Machine code of a component, not linked yet.
-pub(crate) struct Compiled {
-    pub(crate) component: Component,
-}
-
-impl Compiled {
-    pub(crate) fn compile(shared: &Shared, wasm: &[u8]) -> Result<Self, PrepareError> {
-        scan(&shared.config.compile, wasm)?;
-        // `from_binary`, never `new`: that would accept text and, in some builds, other forms.
-        let component = Component::from_binary(&shared.engine, wasm)
-            .map_err(|e| PrepareError::Invalid { reason: one_line(&e) })?;
-        Ok(Self { component })
-    }
+/// Compiles a component that was scanned.
+pub(crate) fn compile(core: &Core, wasm: &[u8]) -> Result<Component, PrepareError> {
+    // `from_binary`, never `new`: that would accept text and, in some builds, other forms. Wasmtime makes no
+    // promise that compiling untrusted bytes cannot panic.
+    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(&core.engine, wasm)));
+    compiled
+        .map_err(|_panic| PrepareError::Compiler)?
+        .map_err(|e| PrepareError::Invalid { reason: one_line(&e) })
 }
 
 /// A component ready to be called.
 pub struct Prepared {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) core: Arc<Core>,
     pub(crate) instance: InstancePre<State>,
     pub(crate) exports: HashMap<FunctionPath, ComponentExportIndex>,
 }
@@ -153,22 +185,26 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn link(shared: Arc<Shared>, compiled: Compiled) -> Result<Self, PrepareError> {
-        let component = compiled.component;
-        let missing = missing_imports(&shared, &component);
+    pub(crate) fn link(
+        shared: Arc<Shared>,
+        core: Arc<Core>,
+        component: Component,
+    ) -> Result<Self, PrepareError> {
+        let missing = missing_imports(&core.engine, &component);
         if !missing.is_empty() {
             return Err(PrepareError::MissingImports(missing));
         }
         if let Some(required) = component.resources_required() {
             at_most("memories", required.num_memories.into(), MEMORIES_MAX.into())?;
         }
-        let exports = exports(&shared, &component);
-        let instance = shared
+        let exports = exports(&core.engine, &component);
+        let instance = core
             .linker
             .instantiate_pre(&component)
             .map_err(|e| PrepareError::Link { reason: one_line(&e) })?;
         Ok(Self {
             shared,
+            core,
             instance,
             exports,
         })
@@ -186,9 +222,11 @@ impl Prepared {
             .map_err(|e| PrepareError::Link { reason: one_line(&e) })?;
         let label = Label {
             wasm,
-            engine: wassette_compiled::fingerprint(component.engine()),
+            engine: self.core.fingerprint(),
         };
-        Ok(wassette_compiled::seal(key, &label, &code))
+        let mut marked = vec![self.shared.code_mark(&self.core)];
+        marked.append(&mut wassette_compiled::seal(key, &label, &code));
+        Ok(marked)
     }
 }
 
@@ -199,9 +237,9 @@ pub fn missing(imports: &[String]) -> Vec<String> {
 }
 
 /// Imports whose interface is not linked. Functions missing from a linked interface are found by wasmtime.
-fn missing_imports(shared: &Shared, component: &Component) -> Vec<MissingImport> {
+fn missing_imports(engine: &Engine, component: &Component) -> Vec<MissingImport> {
     let ty = component.component_type();
-    let names = ty.imports(&shared.engine).map(|(name, _)| name.to_owned());
+    let names = ty.imports(engine).map(|(name, _)| name.to_owned());
     names
         .filter(|name| !is_linked(name))
         .map(|name| MissingImport {
@@ -235,10 +273,10 @@ fn remedy(import: &str) -> &'static str {
     clippy::wildcard_enum_match_arm,
     reason = "an open enum; only functions can be called"
 )]
-fn exports(shared: &Shared, component: &Component) -> HashMap<FunctionPath, ComponentExportIndex> {
+fn exports(engine: &Engine, component: &Component) -> HashMap<FunctionPath, ComponentExportIndex> {
     let mut exports = HashMap::new();
     let ty = component.component_type();
-    for (name, item) in ty.exports(&shared.engine) {
+    for (name, item) in ty.exports(engine) {
         match item.ty {
             ComponentItem::ComponentFunc(_) => {
                 if let Some(index) = component.get_export_index(None, name) {
@@ -255,7 +293,7 @@ fn exports(shared: &Shared, component: &Component) -> HashMap<FunctionPath, Comp
                 let Some(parent) = component.get_export_index(None, name) else {
                     continue;
                 };
-                let functions = instance.exports(&shared.engine);
+                let functions = instance.exports(engine);
                 for (function, _) in
                     functions.filter(|(_, e)| matches!(e.ty, ComponentItem::ComponentFunc(_)))
                 {

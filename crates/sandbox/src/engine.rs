@@ -1,6 +1,6 @@
 //! The engine, configured once: which wasm is accepted, how memory is handed out, how guests are stopped.
 
-use crate::component::{Compiled, PrepareError, Prepared};
+use crate::component::{PrepareError, Prepared, compile, scan};
 use crate::linker::linker;
 use crate::state::State;
 use crate::ticker::Ticker;
@@ -103,12 +103,30 @@ pub struct Sandbox {
 
 /// What all prepared components share.
 pub(crate) struct Shared {
+    pub(crate) config: SandboxConfig,
+    plain: Arc<Core>,
+    /// Made when the first component needs it.
+    concurrent: OnceLock<Arc<Core>>,
+    guests: OnceLock<Runtime>,
+}
+
+/// One engine and what belongs to it.
+pub(crate) struct Core {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
-    pub(crate) config: SandboxConfig,
     fingerprint: OnceLock<[u8; 32]>,
-    guests: OnceLock<Runtime>,
+}
+
+/// Whether a component uses the async part of the component model.
+///
+/// SECURITY: that part is young and had the worst advisories of 2026, and its bookkeeping costs each call.
+/// So it is off in the engine that runs nearly everything, and components that cannot do without it (those
+/// of componentize-qjs, for their built-ins) get an engine of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concurrency {
+    Unused,
+    Used,
 }
 
 impl std::fmt::Debug for Shared {
@@ -116,6 +134,26 @@ impl std::fmt::Debug for Shared {
         f.debug_struct("Sandbox")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn new(config: &SandboxConfig, concurrency: Concurrency) -> Result<Self, NewSandboxError> {
+        let engine = new_engine(config, concurrency).map_err(|source| NewSandboxError::Engine { source })?;
+        let linker = linker(&engine).map_err(|source| NewSandboxError::Engine { source })?;
+        let ticker = Ticker::start(&engine).map_err(|source| NewSandboxError::Thread { source })?;
+        Ok(Self {
+            engine,
+            linker,
+            ticker,
+            fingerprint: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        *self
+            .fingerprint
+            .get_or_init(|| wassette_compiled::fingerprint(&self.engine))
     }
 }
 
@@ -130,25 +168,21 @@ impl Sandbox {
     /// [`NewSandboxError`] when neither way works or the clock's thread cannot start.
     pub fn new(config: &SandboxConfig) -> Result<Self, NewSandboxError> {
         let mut config = config.clone();
-        let engine = match (config.allocation, new_engine(&config)) {
-            (_, Ok(engine)) => engine,
-            (Allocation::OnDemand, Err(source)) => return Err(NewSandboxError::Engine { source }),
+        let plain = match (config.allocation, Core::new(&config, Concurrency::Unused)) {
+            (_, Ok(core)) => core,
+            (Allocation::OnDemand, Err(error)) => return Err(error),
             (Allocation::Pooling, Err(refused)) => {
-                tracing::debug!(error = %refused, "no memory pool, allocating on demand");
+                tracing::debug!(error = ?refused, "no memory pool, allocating on demand");
                 config.allocation = Allocation::OnDemand;
-                new_engine(&config).map_err(|source| NewSandboxError::Engine { source })?
+                Core::new(&config, Concurrency::Unused)?
             }
         };
-        let linker = linker(&engine).map_err(|source| NewSandboxError::Engine { source })?;
-        let ticker = Ticker::start(&engine).map_err(|source| NewSandboxError::Thread { source })?;
-        let (fingerprint, guests) = (OnceLock::new(), OnceLock::new());
+        let (concurrent, guests) = (OnceLock::new(), OnceLock::new());
         Ok(Self {
             shared: Arc::new(Shared {
-                engine,
-                linker,
-                ticker,
                 config,
-                fingerprint,
+                plain: Arc::new(plain),
+                concurrent,
                 guests,
             }),
         })
@@ -163,10 +197,7 @@ impl Sandbox {
     /// Names the engine's version, settings and target. Compiled code is good for one fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        *self
-            .shared
-            .fingerprint
-            .get_or_init(|| wassette_compiled::fingerprint(&self.shared.engine))
+        self.shared.plain.fingerprint()
     }
 
     /// Checks, compiles and links a component. Blocks for as long as compilation takes: run it on a thread
@@ -176,8 +207,10 @@ impl Sandbox {
     ///
     /// [`PrepareError`]: not a component, beyond a limit, imports something that is not here.
     pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, PrepareError> {
-        let compiled = Compiled::compile(&self.shared, wasm)?;
-        Prepared::link(Arc::clone(&self.shared), compiled)
+        let concurrency = scan(&self.shared.config.compile, wasm)?;
+        let core = self.shared.core(concurrency)?;
+        let component = compile(&core, wasm)?;
+        Prepared::link(Arc::clone(&self.shared), core, component)
     }
 
     /// Checks what [`Sandbox::prepare`] checks before it compiles: size, form and limits.
@@ -186,7 +219,7 @@ impl Sandbox {
     ///
     /// [`PrepareError`], as there.
     pub fn scan(&self, wasm: &[u8]) -> Result<(), PrepareError> {
-        crate::component::scan(&self.shared.config.compile, wasm)
+        scan(&self.shared.config.compile, wasm).map(|_concurrency| ())
     }
 
     /// Opens code that [`Prepared::seal`] made for the same component, key and fingerprint.
@@ -195,17 +228,60 @@ impl Sandbox {
     ///
     /// [`PrepareError::Sealed`] when the seal does not hold: compile again.
     pub fn open(&self, key: &[u8; 32], wasm: [u8; 32], sealed: &[u8]) -> Result<Prepared, PrepareError> {
+        let format = PrepareError::Sealed {
+            source: wassette_compiled::OpenError::Format,
+        };
+        // Which engine it is for is not under the seal, and need not be: the seal holds for one engine only.
+        let (concurrency, sealed) = match sealed.split_first() {
+            Some((&PLAIN_CODE, sealed)) => (Concurrency::Unused, sealed),
+            Some((&CONCURRENT_CODE, sealed)) => (Concurrency::Used, sealed),
+            Some(_) | None => return Err(format),
+        };
+        let core = self.shared.core(concurrency)?;
         let label = Label {
             wasm,
-            engine: self.fingerprint(),
+            engine: core.fingerprint(),
         };
-        let component = wassette_compiled::open(&self.shared.engine, key, &label, sealed)
+        let component = wassette_compiled::open(&core.engine, key, &label, sealed)
             .map_err(|source| PrepareError::Sealed { source })?;
-        Prepared::link(Arc::clone(&self.shared), Compiled { component })
+        Prepared::link(Arc::clone(&self.shared), core, component)
     }
 }
 
+/// First byte of sealed code: which engine it is for.
+const PLAIN_CODE: u8 = b'p';
+const CONCURRENT_CODE: u8 = b'c';
+
 impl Shared {
+    /// The engine for a component.
+    fn core(&self, concurrency: Concurrency) -> Result<Arc<Core>, PrepareError> {
+        match (concurrency, self.concurrent.get()) {
+            (Concurrency::Unused, _) => Ok(Arc::clone(&self.plain)),
+            (Concurrency::Used, Some(core)) => Ok(Arc::clone(core)),
+            (Concurrency::Used, None) => {
+                let core =
+                    Core::new(&self.config, Concurrency::Used).map_err(|error| PrepareError::Link {
+                        reason: error.to_string(),
+                    })?;
+                Ok(Arc::clone(self.concurrent.get_or_init(|| Arc::new(core))))
+            }
+        }
+    }
+
+    /// What tells sealed code for this engine.
+    pub(crate) fn code_mark(&self, core: &Arc<Core>) -> u8 {
+        if Arc::ptr_eq(core, &self.plain) {
+            PLAIN_CODE
+        } else {
+            CONCURRENT_CODE
+        }
+    }
+
+    /// Calls that run now, on both engines.
+    pub(crate) fn calls(&self) -> usize {
+        self.plain.ticker.calls() + self.concurrent.get().map_or(0, |core| core.ticker.calls())
+    }
+
     /// The runtime that carries calls which did not finish where they were started. Made at the first call.
     pub(crate) fn guests(&self) -> std::io::Result<&Runtime> {
         if let Some(runtime) = self.guests.get() {
@@ -228,10 +304,13 @@ impl Drop for Shared {
     }
 }
 
-fn new_engine(config: &SandboxConfig) -> wasmtime::Result<Engine> {
+fn new_engine(config: &SandboxConfig, concurrency: Concurrency) -> wasmtime::Result<Engine> {
+    let is_concurrent = concurrency == Concurrency::Used;
     let mut engine = Config::new();
     accept(&mut engine);
     engine
+        .concurrency_support(is_concurrent)
+        .wasm_component_model_async(is_concurrent)
         .strategy(Strategy::Cranelift)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
@@ -255,17 +334,17 @@ fn new_engine(config: &SandboxConfig) -> wasmtime::Result<Engine> {
 ///
 /// SECURITY: each proposal that is off here had memory-safety advisories in 2026 or widens the attack
 /// surface for nothing. `gc` and `threads` are compiled in and switched off: 48.0.8 aborts when they are
-/// compiled out (GHSA-rc4p-x33f-vpr2, GHSA-2674-w29h-wqvj).
+/// compiled out (GHSA-rc4p-x33f-vpr2, GHSA-2674-w29h-wqvj). Several memories in one module must stay on: the
+/// adapters which wasmtime makes between composed components use them, and it panics when they are off. The
+/// pool refuses them in modules of components.
 fn accept(engine: &mut Config) {
     engine
         .wasm_component_model(true)
-        .concurrency_support(false)
         .wasm_gc(false)
         .wasm_function_references(false)
         .wasm_exceptions(false)
         .wasm_threads(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
         .wasm_stack_switching(false);

@@ -107,6 +107,23 @@ async fn a_function_is_called_and_answers() {
 }
 
 #[tokio::test]
+async fn composed_components_pass_values_to_each_other() {
+    assert_eq!(
+        guest("composed").value("twice", json!({ "s": "abc" })).await,
+        json!(6)
+    );
+}
+
+#[tokio::test]
+async fn a_component_with_async_functions_runs_those_that_are_not() {
+    // Its async function is not offered; the plain one runs on the engine that knows async.
+    let guest = guest("async");
+    assert_eq!(guest.tools.len(), 1, "{:?}", guest.tools);
+    let plain = guest.call("plain", json!({ "x": 1 })).await;
+    assert!(plain.result.is_ok(), "{:?}", plain.result);
+}
+
+#[tokio::test]
 async fn each_trap_is_named_by_its_class() {
     let (trap, divide) = (guest("trap"), guest("divide"));
     let table = [
@@ -421,7 +438,7 @@ fn our_own_native_code_is_refused_as_input() {
     let prepared = sandbox.prepare(&wasm("add")).unwrap();
     let sealed = prepared.seal(&key, [2; 32]).unwrap();
     assert!(sandbox.open(&key, [2; 32], &sealed).is_ok());
-    let code = &sealed[40..];
+    let code = &sealed[41..];
     assert!(
         matches!(sandbox.prepare(code).unwrap_err(), PrepareError::Native),
         "a .cwasm file is never accepted"
