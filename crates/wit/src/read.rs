@@ -81,7 +81,7 @@ pub enum ReadWorldError {
     #[error("the file is of an unknown version of the component format")]
     UnknownVersion,
     /// The file ends too early.
-    #[error("the component is truncated: it ends at byte {offset}, in the middle of something")]
+    #[error("the component is truncated: what begins before byte {offset} goes on past its end")]
     Truncated {
         /// Where reading stopped.
         offset: usize,
