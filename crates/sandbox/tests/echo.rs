@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use wassette_policy::{Limits, Policy};
 use wassette_sandbox::{Invocation, Sandbox, SandboxConfig};
-use wassette_wit::{Tool, Type, Value, World, encode, tools};
+use wassette_wit::{Label, Tool, Type, Value, World, encode, tools};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -105,24 +105,15 @@ impl Wit {
                 let cases: Vec<_> = cases.collect();
                 self.define("variant", &cases)
             }
-            Type::Enum(labels) => {
-                let names: Vec<_> = labels
-                    .names
-                    .iter()
-                    .map(|label| format!("%{}", label.name))
-                    .collect();
-                self.define("enum", &names)
-            }
-            Type::Flags(labels) => {
-                let names: Vec<_> = labels
-                    .names
-                    .iter()
-                    .map(|label| format!("%{}", label.name))
-                    .collect();
-                self.define("flags", &names)
-            }
+            Type::Enum(labels) => self.define("enum", &quoted(&labels.names)),
+            Type::Flags(labels) => self.define("flags", &quoted(&labels.names)),
         }
     }
+}
+
+/// Names in WIT, where `%` keeps one that is a keyword from being taken for it.
+fn quoted(labels: &[Label]) -> Vec<String> {
+    labels.iter().map(|label| format!("%{}", label.name)).collect()
 }
 
 /// A component with `echo: func(v: list<ty>) -> list<ty>`.
