@@ -2,7 +2,7 @@
 //! its toolchain drags in. Linking an interface grants nothing; the gate decides each use.
 
 use crate::filesystem;
-use crate::network::{HasOutside, outside};
+use crate::network::{HasOutside, link_http, outside};
 use crate::state::State;
 use wasmtime::Engine;
 use wasmtime::component::{HasData, Linker, ResourceTable};
@@ -97,5 +97,5 @@ fn link_gated(l: &mut Linker<State>) -> wasmtime::Result<()> {
     )?;
     sockets::tcp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)
+    link_http(l)
 }

@@ -7,16 +7,27 @@ use crate::gate::Gate;
 use crate::state::State;
 use ip_name_lookup::ResolveAddressStream;
 use std::sync::Arc;
-use wasmtime::component::{HasData, Resource};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::p2::bindings::cli::environment;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, Network};
 use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, network, tcp_create_socket, udp_create_socket};
 use wasmtime_wasi::p2::{DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket};
+use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest as _, Method, OutgoingRequest};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody,
-    WasiHttpHooks,
+    WasiHttpHooks, WasiHttpView as _,
 };
 use wassette_policy::{Access, Protocol};
+
+/// The name under which wasmtime links the types of requests.
+const HTTP_TYPES: &str = "wasi:http/types@0.2.12";
+
+/// Longest method, host or path of a request, in bytes.
+const REQUEST_TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// What may be written at once to the body of a request. Two of them are kept until it is sent.
+const BODY_CHUNK_BYTES: usize = 16 << 10;
 
 type Finished = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 type Answer = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Finished), HttpError>> + Send>;
@@ -29,6 +40,10 @@ impl WasiHttpHooks for Gate {
 
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
         Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
     }
 
     fn send_request(
@@ -46,6 +61,51 @@ impl WasiHttpHooks for Gate {
         let _denied = self.authorize(&access);
         Box::new(async { Err(HttpError::HttpRequestDenied) })
     }
+}
+
+/// Links `wasi:http`, with bounds on what is kept of a request.
+///
+/// SECURITY: wasmtime bounds the headers of a request and not its other texts, and a guest may hold thousands
+/// of requests that it never sends: with 16 MiB in each they are more than the memory of any machine.
+pub(crate) fn link_http(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Kept = wasmtime::Result<(Result<(), ()>,)>;
+    type Caller<'a> = StoreContextMut<'a, State>;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
+    l.allow_shadowing(true);
+    let mut types = l.instance(HTTP_TYPES)?;
+    types.func_wrap(
+        "[method]outgoing-request.set-method",
+        |mut caller: Caller<'_>, (request, method): (Resource<OutgoingRequest>, Method)| -> Kept {
+            if matches!(&method, Method::Other(text) if text.len() > REQUEST_TEXT_BYTES_MAX) {
+                return Ok((Err(()),));
+            }
+            Ok((caller.data_mut().http().set_method(request, method)?,))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-authority",
+        |mut caller: Caller<'_>, (request, text): (Resource<OutgoingRequest>, Option<String>)| -> Kept {
+            if is_too_long(text.as_deref()) {
+                return Ok((Err(()),));
+            }
+            Ok((caller.data_mut().http().set_authority(request, text)?,))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-path-with-query",
+        |mut caller: Caller<'_>, (request, text): (Resource<OutgoingRequest>, Option<String>)| -> Kept {
+            if is_too_long(text.as_deref()) {
+                return Ok((Err(()),));
+            }
+            Ok((caller.data_mut().http().set_path_with_query(request, text)?,))
+        },
+    )?;
+    l.allow_shadowing(false);
+    Ok(())
+}
+
+fn is_too_long(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.len() > REQUEST_TEXT_BYTES_MAX)
 }
 
 /// Selects [`Outside`] as the data of linked interfaces.
