@@ -57,6 +57,25 @@ fn files_are_denied_by_path_and_operation() {
 }
 
 #[test]
+fn the_file_system_starter_says_that_nothing_was_granted() {
+    let home = Home::new();
+    home.json(&["component", "load", "starter:filesystem"]);
+    assert_eq!(home.json(&["tool", "invoke", "filesystem_roots"]), json!({ "result": [] }));
+    let ran = home.run(&["tool", "invoke", "filesystem_read", "--args", r#"{"path": "/etc/passwd"}"#]);
+    assert_eq!(ran.code, 5);
+    assert!(ran.stderr.contains("/etc/passwd") && ran.stderr.contains("not granted"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_fetch_starter_says_that_nothing_was_granted() {
+    let home = Home::new();
+    home.json(&["component", "load", "starter:fetch"]);
+    let ran = home.run(&["tool", "invoke", "fetch_get", "--args", r#"{"url": "https://example.com/"}"#]);
+    assert_eq!(ran.code, 5);
+    assert!(ran.stderr.contains("denied: GET `https://example.com/`"), "{}", ran.stderr);
+}
+
+#[test]
 fn paths_that_try_to_escape_are_denied_as_they_are_written() {
     denied(
         "read-file",

@@ -23,7 +23,10 @@ export!(Component);
 
 impl Guest for Component {
     fn roots() -> Vec<String> {
-        path::roots().into_iter().map(|(_, name)| name).collect()
+        // A host may show a folder so that it can name what is refused in it; only one that can be looked at
+        // was granted.
+        let granted = path::roots().into_iter().filter(|(folder, _)| folder.stat().is_ok());
+        granted.map(|(_, name)| name).collect()
     }
 
     fn list(path: String, recursive: Option<bool>, limit: Option<u32>) -> Result<Listing, String> {
