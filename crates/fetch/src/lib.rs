@@ -1,7 +1,8 @@
 //! From a reference to an artifact: the bytes, their digest, and where they came from.
 //!
 //! Bounded in bytes and in time, and the digest is computed while the bytes arrive. What it takes today is
-//! files, and the starter components that the program carries. It does not know where bytes are kept, nor what may be done with them.
+//! files, and the starter components that the program carries. It does not know where bytes are kept, nor
+//! what may be done with them.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -126,9 +127,7 @@ impl FetchError {
             Self::Folder(_) => Some("name the `.wasm` file in it"),
             Self::Special(_) => Some("copy the bytes to a file and name that"),
             Self::Empty(_) => Some("build the component again: the file has no bytes"),
-            Self::TooLarge { .. } => {
-                Some("build the component without debug information, or raise the limit")
-            }
+            Self::TooLarge { .. } => Some("build the component without debug information"),
             Self::Timeout { .. } => Some("copy the file to a local disk and name that"),
             Self::NoStarter { .. } | Self::Io { .. } | Self::Stopped(_) => None,
         }
@@ -190,9 +189,7 @@ impl Fetcher {
             }),
         }
     }
-}
 
-impl Fetcher {
     fn starter(&self, name: &Arc<str>) -> Result<Artifact, FetchError> {
         let found = self.starters.iter().find(|starter| starter.name == name.as_ref());
         let starter = found.ok_or_else(|| FetchError::NoStarter {

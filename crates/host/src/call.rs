@@ -149,9 +149,9 @@ impl Host {
             Ok(prepared) => prepared,
             Err(error) => {
                 end(entry, &call_end("unavailable", Usage::default()))?;
-                return Err(HostError::Unavailable {
+                return Err(HostError::NotReady {
                     id: found.component.clone(),
-                    reason: error.agent_text(),
+                    source: Box::new(error),
                 });
             }
         };

@@ -1,8 +1,8 @@
 //! Why the host did not do what was asked.
 //!
 //! Three readers: the operator gets the whole chain and a hint, the agent gets a text without paths of this
-//! machine, the protocol gets a kind. [`HostError::kind`] is the one match that decides wire form, exit code
-//! and log level.
+//! machine, the protocol gets a kind. [`HostError::kind`] is the one match from which wire form and exit code
+//! follow.
 
 use crate::call::CallId;
 use std::io;
@@ -13,6 +13,8 @@ use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolsEr
 
 /// Bytes of a name from outside that an error repeats.
 const NAME_BYTES_MAX: usize = 100;
+
+const LOAD_AGAIN: &str = "load the component again, or unload it";
 
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,7 @@ impl OpenHostError {
 }
 
 /// What sort of failure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// What was named does not exist.
     NotFound,
@@ -89,6 +91,14 @@ pub enum HostError {
         id: ComponentId,
         /// Why.
         reason: String,
+    },
+    /// The component's code cannot be had.
+    #[error("component `{id}` is unavailable")]
+    NotReady {
+        /// The component.
+        id: ComponentId,
+        /// Why.
+        source: Box<Self>,
     },
     /// The arguments do not fit the tool.
     #[error("invalid arguments: {0}")]
@@ -214,7 +224,9 @@ impl HostError {
             | Self::CompileTime { .. }
             | Self::OtherOrigin { .. } => ErrorKind::Invalid,
             Self::NotAllowed { .. } => ErrorKind::Denied,
-            Self::Unavailable { .. } | Self::Audit { .. } | Self::Look { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::NotReady { .. } | Self::Audit { .. } | Self::Look { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Store { source } => store_kind(source),
             Self::Internal { .. } | Self::Interrupted => ErrorKind::Internal,
         }
@@ -231,17 +243,18 @@ impl HostError {
             }
             Self::Fetch { source } => source.hint(),
             Self::Store { source } => source.hint(),
-            Self::Unavailable { .. } => Some("load the component again, or unload it"),
+            Self::NotReady { source, .. } => source.hint().or(Some(LOAD_AGAIN)),
+            Self::Unavailable { .. } => Some(LOAD_AGAIN),
             Self::Audit { .. } => {
                 Some("free space for the audit file in the store's folder and make it writable")
             }
             Self::Look { .. } => Some("restart the server: the store's folder was changed from under it"),
             Self::NothingCallable { .. } => Some("export a function from the component's world"),
             Self::CompileTime { .. } => Some("build the component with optimisation and without debug code"),
-            Self::Arguments(_)
-            | Self::ArgumentsTooLarge { .. }
+            Self::Arguments(_) => Some("`wassette tool read <name>` shows what the tool takes"),
+            Self::World { source } => source.hint(),
+            Self::ArgumentsTooLarge { .. }
             | Self::NotAllowed { .. }
-            | Self::World { .. }
             | Self::Tools { .. }
             | Self::Docs { .. }
             | Self::Prepare { .. }
@@ -263,6 +276,9 @@ impl HostError {
             }
             Self::Store { .. } | Self::Look { .. } => {
                 "the component store is not available; ask the operator".to_owned()
+            }
+            Self::NotReady { id, source } => {
+                format!("component `{id}` is unavailable: {}", source.agent_text())
             }
             Self::Audit { .. } => {
                 "the call cannot be recorded, so it was not made; ask the operator".to_owned()

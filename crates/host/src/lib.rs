@@ -150,12 +150,6 @@ impl Host {
         self.rebuild().await
     }
 
-    /// How instances get their memory on this system.
-    #[must_use]
-    pub fn allocation(&self) -> Allocation {
-        self.inner.sandbox.allocation()
-    }
-
     /// Closes the store. Dropping the host does the same a little later; nothing is lost either way.
     pub async fn close(&self) {
         self.inner.store.close().await;

@@ -9,7 +9,7 @@ use crate::error::HostError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use wassette_store::{Artifact, ComponentId, Expected, NewRecord, Reference};
+use wassette_store::{Artifact, ComponentId, Expected, Hold, NewRecord, Reference};
 use wassette_wit::{Docs, Tool, ToolName, World, tools};
 
 const STEPS: u32 = 4;
@@ -35,6 +35,8 @@ impl Host {
         progress.report(Step::Read, 1, STEPS);
         let contract = self.read(&id, &artifact, request.wit).await?;
         if known.is_some_and(|known| is_same(known, &artifact, &contract)) {
+            // The bytes may have been damaged on the disk since, and loading again is the advice then.
+            drop(self.keep(&artifact).await?);
             return Ok(loaded(id, &artifact, Change::Unchanged, &contract.tools));
         }
         progress.report(Step::Compile, 2, STEPS);
@@ -109,13 +111,20 @@ impl Host {
         record: &NewRecord,
         expected: Expected,
     ) -> Result<(), HostError> {
-        let store = &self.inner.store;
-        let failed = |source| HostError::Store { source };
-        let keep_garbage_collection_away = store.begin().await.map_err(failed)?;
-        store.put(artifact).await.map_err(failed)?;
-        store.commit(record, expected).await.map_err(failed)?;
+        let keep_garbage_collection_away = self.keep(artifact).await?;
+        let committed = self.inner.store.commit(record, expected).await;
+        committed.map_err(|source| HostError::Store { source })?;
         drop(keep_garbage_collection_away);
         self.refresh().await
+    }
+
+    /// Puts the bytes into the store. They are no garbage while the result is held.
+    async fn keep(&self, artifact: &Artifact) -> Result<Hold, HostError> {
+        let store = &self.inner.store;
+        let failed = |source| HostError::Store { source };
+        let hold = store.begin().await.map_err(failed)?;
+        store.put(artifact).await.map_err(failed)?;
+        Ok(hold)
     }
 
     pub(crate) async fn unload(&self, id: &ComponentId) -> Result<Outcome, HostError> {

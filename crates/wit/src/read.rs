@@ -81,7 +81,7 @@ pub enum ReadWorldError {
     #[error("the file is of an unknown version of the component format")]
     UnknownVersion,
     /// The file ends too early.
-    #[error("the component is truncated: what begins before byte {offset} goes on past its end")]
+    #[error("the component is truncated: what stands at byte {offset} goes on past its end")]
     Truncated {
         /// Where reading stopped.
         offset: usize,
@@ -118,6 +118,26 @@ pub enum ReadWorldError {
         /// How many may be there.
         max: usize,
     },
+}
+
+impl ReadWorldError {
+    /// What the user can do, where the message does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotWasm => {
+                Some("name a component: the `.wasm` file that a build for `wasm32-wasip2` makes")
+            }
+            Self::Empty | Self::Truncated { .. } | Self::Invalid { .. } => {
+                Some("build the component again, or copy it again from where it came from")
+            }
+            Self::UnknownVersion => Some("build the component with a current toolchain"),
+            Self::TooManyBytes { .. } => Some("build the component without debug information"),
+            Self::TooMany { .. } | Self::TypeTooLarge { .. } => {
+                Some("offer less in one component, or pass large data as text or bytes")
+            }
+            Self::Text | Self::CoreModule | Self::Precompiled => None,
+        }
+    }
 }
 
 pub(crate) fn read(component: &[u8]) -> Result<World, ReadWorldError> {
