@@ -214,11 +214,7 @@ fn read_file(path: &Path) -> Result<File, Exit> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(error) => {
-            return Err(Exit::failed(
-                anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())),
-            ));
-        }
+        Err(error) => return Err(Exit::unreadable(path, error)),
     };
     parse(path, &text)
 }
@@ -233,7 +229,7 @@ fn parse(path: &Path, text: &str) -> Result<File, Exit> {
         let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         Exit::failed(anyhow::anyhow!("{}:{line}:{column}: {message}", path.display()))
-            .with_hint("`wassette config show` lists the settings there are")
+            .with_hint("correct the line or remove it; without the file everything has its default")
     })
 }
 

@@ -3,7 +3,9 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 the guest failed.
 
+use crate::output::shown;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use wassette_host::{ErrorKind, HostError, OpenHostError};
 
@@ -46,6 +48,31 @@ impl Exit {
             code: GUEST,
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// Says first what it is about, for an error that does not name it.
+    pub(crate) fn about(self, subject: &str) -> Self {
+        Self {
+            message: format!("`{}`: {}", shown(subject), self.message),
+            ..self
+        }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Self {
+        let kind = error.kind();
+        let code = if kind == std::io::ErrorKind::NotFound {
+            NOT_FOUND
+        } else if kind == std::io::ErrorKind::PermissionDenied {
+            DENIED
+        } else {
+            FAILED
+        };
+        let message = anyhow::Error::new(error).context(format!("cannot read `{}`", path.display()));
+        Self {
+            code,
+            ..Self::failed(message)
         }
     }
 
@@ -99,9 +126,29 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _written = write!(text, ": {error}");
+        let reason = error.to_string();
+        // The database's errors repeat their causes.
+        if !text.ends_with(&reason) {
+            // Writing to a string cannot fail.
+            let _written = write!(text, ": {reason}");
+        }
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = anyhow!("the disk is full")
+            .context("failed: the disk is full")
+            .context("cannot write");
+        assert_eq!(chain(error.as_ref()), "cannot write: failed: the disk is full");
+        let error = anyhow!("b").context("a");
+        assert_eq!(chain(error.as_ref()), "a: b");
+    }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) fn start(config: &Config) -> Result<(), Exit> {
     let filter: Targets = config.log.value.parse().map_err(|error| {
         Exit::usage(format!(
-            "the log filter `{}` of {} is not valid: {error}",
+            "the log filter `{}` (from: {}) is not valid: {error}",
             config.log.value, config.log.source
         ))
         .with_hint("use a level (error, warn, info, debug, trace) or `target=level`, separated by commas")

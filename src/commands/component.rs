@@ -1,6 +1,6 @@
 //! `wassette component`: what is loaded.
 
-use super::{component_id, open, reference};
+use super::{component_id, open, reference, refused};
 use crate::cli::{ComponentCommand, LoadArgs};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -17,6 +17,9 @@ use wassette_host::{
 /// WIT that describes a component: files, and bytes of each.
 const WIT_FILES_MAX: usize = 200;
 const WIT_BYTES_MAX: u64 = 1 << 20;
+
+/// Characters of a digest in a table: enough to tell components apart, and room for where they came from.
+const DIGEST_CHARS: usize = 12;
 
 pub(crate) async fn run(config: &Config, command: ComponentCommand, output: Output) -> Result<(), Exit> {
     let host = open(config).await?;
@@ -53,10 +56,11 @@ async fn load(config: &Config, host: &Host, args: &LoadArgs) -> Result<Loaded, E
         wit: args.wit.as_deref().map(read_wit).transpose()?.unwrap_or_default(),
     };
     let progress = Bar::new();
-    match host
+    let outcome = host
         .execute(Command::Load(request), &Actor::Operator, &progress)
-        .await?
-    {
+        .await;
+    drop(progress);
+    match outcome.map_err(|error| refused(error, &args.reference))? {
         Outcome::Loaded(loaded) => Ok(loaded),
         other @ Outcome::Unloaded { .. } => Err(Exit::failed(anyhow::anyhow!("a load answered {other:?}"))),
     }
@@ -112,7 +116,8 @@ fn list_people(list: &List) -> String {
             .reason
             .as_ref()
             .map_or(row.state.to_owned(), |reason| format!("{}: {reason}", row.state));
-        let digest: String = row.digest.chars().take(19).collect();
+        let hex = row.digest.trim_start_matches("sha256:");
+        let digest: String = hex.chars().take(DIGEST_CHARS).collect();
         [
             row.id.clone(),
             state,
@@ -153,18 +158,16 @@ fn read_wit(path: &Path) -> Result<Vec<(String, String)>, Exit> {
     let mut files = Vec::new();
     collect_wit(path, &mut files)?;
     if files.is_empty() {
-        return Err(Exit::usage(format!(
-            "`{}` has no `.wit` file in it",
-            path.display()
-        )));
+        return Err(
+            Exit::usage(format!("`{}` has no `.wit` file in it", path.display()))
+                .with_hint("name a `.wit` file, or the folder they are in"),
+        );
     }
     Ok(files)
 }
 
 fn collect_wit(path: &Path, files: &mut Vec<(String, String)>) -> Result<(), Exit> {
-    let failed = |error: std::io::Error| {
-        Exit::failed(anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())))
-    };
+    let failed = |error| Exit::unreadable(path, error);
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if metadata.is_dir() {
         let mut entries = std::fs::read_dir(path)

@@ -134,9 +134,8 @@ impl Stage {
         }
         self.starve().await?;
         self.listen().await?;
-        self.succeed("text_hash", json!({ "text": "still here" }))
-            .await
-            .map(|_| ())
+        let value = self.succeed("text_hash", json!({ "text": "still here" })).await?;
+        line(&format!("    {value}"))
     }
 
     /// A guest that eats memory is refused more at its limit.
@@ -159,7 +158,7 @@ impl Stage {
         if report.output.stdout.is_empty() {
             return Err(broken("hostile_print-json-rpc", "nothing was captured"));
         }
-        let printed: String = shown(report.output.stdout.trim()).chars().take(70).collect();
+        let printed = cut(&shown(report.output.stdout.trim()), 70);
         line(&format!(
             "    it forged a protocol message, which was kept apart: {printed}"
         ))
@@ -201,7 +200,15 @@ fn summary(description: &str) -> String {
     let text = shown(description);
     let text = text.split_once("`: ").map_or(text.as_str(), |(_marked, own)| own);
     let sentence = text.split_once(". ").map_or(text, |(first, _)| first);
-    sentence.chars().take(90).collect()
+    cut(sentence, 90)
+}
+
+/// At most `chars_max` characters of a text; a text that was cut shows it.
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 fn rounded(duration: Duration) -> String {

@@ -1,10 +1,10 @@
 //! `wassette inspect`: everything about a component that can be known without running it.
 
-use super::{open, reference};
+use super::{open, reference, refused};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, shown};
-use wassette_host::{ComponentId, Host, Inspection};
+use wassette_host::{Ability, ComponentId, ErrorKind, Host, Inspection};
 
 pub(crate) async fn run(config: &Config, subject: &str, output: Output) -> Result<(), Exit> {
     let host = open(config).await?;
@@ -14,13 +14,21 @@ pub(crate) async fn run(config: &Config, subject: &str, output: Output) -> Resul
 
 /// A loaded component if one has this id, else a reference.
 async fn inspect(config: &Config, host: &Host, subject: &str) -> Result<Inspection, Exit> {
-    if let Ok(id) = subject.parse::<ComponentId>() {
-        let is_loaded = host.catalog().component(&id).is_some();
-        if is_loaded {
-            return Ok(host.inspect_loaded(&id)?);
-        }
+    let id = subject.parse::<ComponentId>().ok();
+    if let Some(id) = id.as_ref().filter(|id| host.catalog().component(id).is_some()) {
+        return Ok(host.inspect_loaded(id)?);
     }
-    Ok(host.inspect(&reference(config, subject)?).await?)
+    let inspected = host.inspect(&reference(config, subject)?).await;
+    inspected.map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let exit = refused(error, subject);
+        match id.filter(|_| is_missing) {
+            Some(id) => exit.with_hint(format!(
+                "nor is a component `{id}` loaded; `wassette component list` shows what is"
+            )),
+            None => exit,
+        }
+    })
 }
 
 /// The same for people, in the order in which they ask: what is it, what does it offer, what could it do.
@@ -31,8 +39,11 @@ pub(crate) fn people(i: &Inspection) -> String {
         "tools",
         i.tools
             .iter()
-            .map(|tool| format!("{}\n      {}", tool.name, shown(&tool.description))),
+            .map(|tool| format!("{}\n{}", tool.name, indented(&tool.description))),
     );
+    if i.tools.is_empty() {
+        text.push_str("\ntools: none, so it cannot be loaded\n");
+    }
     section(
         &mut text,
         "not offered",
@@ -41,17 +52,8 @@ pub(crate) fn people(i: &Inspection) -> String {
     section(
         &mut text,
         "could do at most",
-        i.abilities.iter().map(|a| {
-            format!(
-                "{}{}",
-                a.what,
-                if a.needs_grant { " (needs a grant)" } else { "" }
-            )
-        }),
+        i.abilities.iter().map(ability).chain(nothing_more(i)),
     );
-    if i.abilities.iter().all(|ability| !ability.needs_grant) {
-        text.push_str("  it reaches nothing outside its own memory, whatever is granted\n");
-    }
     section(&mut text, "imports", i.imports.iter().map(|import| shown(import)));
     section(
         &mut text,
@@ -59,6 +61,37 @@ pub(crate) fn people(i: &Inspection) -> String {
         i.missing.iter().map(|m| shown(m)),
     );
     text
+}
+
+fn ability(ability: &Ability) -> String {
+    let grant = if ability.needs_grant {
+        " (needs a grant)"
+    } else {
+        ""
+    };
+    format!("{}{grant}", ability.what)
+}
+
+/// What can be said of a component that no grant could open to the outside.
+fn nothing_more(i: &Inspection) -> Option<String> {
+    if i.abilities.iter().any(|ability| ability.needs_grant) || !i.missing.is_empty() {
+        return None;
+    }
+    let text = if i.abilities.is_empty() {
+        "it reaches nothing outside its own memory, whatever is granted"
+    } else {
+        "nothing else: it reaches no file, host or variable, whatever is granted"
+    };
+    Some(text.to_owned())
+}
+
+/// A text below its title; empty lines stay empty.
+fn indented(text: &str) -> String {
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| format!("      {}", shown(line)).trim_end().to_owned())
+        .collect();
+    lines.join("\n")
 }
 
 fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {

@@ -10,7 +10,8 @@ pub(crate) mod tool;
 
 use crate::config::Config;
 use crate::exit::Exit;
-use wassette_host::{ComponentId, Host, Reference};
+use crate::output::shown;
+use wassette_host::{ComponentId, Host, HostError, Reference};
 
 /// Opens the store and everything above it.
 pub(crate) async fn open(config: &Config) -> Result<Host, Exit> {
@@ -18,10 +19,33 @@ pub(crate) async fn open(config: &Config) -> Result<Host, Exit> {
 }
 
 pub(crate) fn component_id(text: &str) -> Result<ComponentId, Exit> {
-    text.parse()
-        .map_err(|error| Exit::usage(format!("`{text}` is not a component id: {error}")))
+    text.parse().map_err(|error| {
+        Exit::usage(format!("`{}` is not a component id: {error}", shown(text)))
+            .with_hint("an id is a word of `a-z`, `0-9` and single `-`, such as `my-tool`")
+    })
 }
 
 pub(crate) fn reference(config: &Config, text: &str) -> Result<Reference, Exit> {
-    Reference::parse(text, &config.current_dir).map_err(|error| Exit::usage(error.to_string()))
+    Reference::parse(text, &config.current_dir).map_err(|error| {
+        Exit::usage(format!("`{}` names no component: {error}", shown(text)))
+            .with_hint("name a file, such as `./tool.wasm`, or a starter, such as `starter:time`")
+    })
+}
+
+/// Why what a reference names was refused. What is wrong with bytes does not say whose bytes they are.
+pub(crate) fn refused(error: HostError, reference: &str) -> Exit {
+    let is_about_bytes = matches!(
+        error,
+        HostError::World { .. }
+            | HostError::Tools { .. }
+            | HostError::NothingCallable { .. }
+            | HostError::Prepare { .. }
+            | HostError::CompileTime { .. }
+    );
+    let exit = Exit::from(error);
+    if is_about_bytes {
+        exit.about(reference)
+    } else {
+        exit
+    }
 }

@@ -88,7 +88,10 @@ async fn invoke(host: &Host, name: &str, args: &str, output: Output) -> Result<(
     match &report.result {
         CallResult::Done => output.print(&json!({ "result": null }), |_| "done".to_owned()),
         CallResult::Value(value) => output.print(&json!({ "result": value }), |_| plain(value)),
-        CallResult::Failed(failure) => Err(Exit::guest(shown(&failure.message)).with_hint(usage(&report))),
+        CallResult::Failed(failure) => {
+            show_usage(&report);
+            Err(Exit::guest(shown(&failure.message)))
+        }
     }
 }
 
@@ -161,12 +164,18 @@ fn show_denied(accesses: &[Decision]) {
     }
 }
 
-fn usage(report: &CallReport) -> String {
-    format!(
-        "call {} ran {:?}, of that {:?} in the component, with {} KiB of memory",
+/// Which call it was, to be found in the audit file, and what it used.
+#[expect(
+    clippy::print_stderr,
+    reason = "for the person at the terminal, beside the result"
+)]
+fn show_usage(report: &CallReport) {
+    let usage = &report.usage;
+    eprintln!(
+        "call {}: {:.1?}, of that {:.1?} in the component, with {} KiB of memory",
         report.call,
-        report.usage.elapsed,
-        report.usage.cpu,
-        report.usage.memory_bytes / 1024
-    )
+        usage.elapsed,
+        usage.cpu,
+        usage.memory_bytes / 1024
+    );
 }

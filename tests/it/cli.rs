@@ -177,6 +177,13 @@ fn inspect_runs_nothing_and_says_what_a_component_could_do() {
         table.stdout
     );
 
+    let empty = home.run(&["inspect", home.wat("no-exports").to_str().unwrap(), "-o", "table"]);
+    assert!(
+        empty.stdout.contains("\ntools: none, so it cannot be loaded\n"),
+        "{}",
+        empty.stdout
+    );
+
     let missing = home.json(&["inspect", home.wat("unknown-import").to_str().unwrap()]);
     assert_eq!(missing["missing"], json!(["acme:db/query@1.0.0"]));
 }

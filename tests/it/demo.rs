@@ -17,6 +17,7 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
         "stack limit reached",
         "refused more than its limit of 128 MiB",
         "it forged a protocol message, which was kept apart",
+        "0f6203d23a9978df793873fe25ffe6147e957c1c259a2a3de123197fe53071d0",
         "claude mcp add wassette --",
         "codex mcp add wassette --",
         "code --add-mcp",

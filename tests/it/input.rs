@@ -26,7 +26,8 @@ fn refused(home: &Home, reference: &str, code: i32, message: &str) -> Ran {
 fn refused_bytes(name: &str, bytes: &[u8], message: &str) {
     let home = Home::new();
     let path = home.file(name, bytes);
-    refused(&home, path.to_str().unwrap(), 1, message);
+    let ran = refused(&home, path.to_str().unwrap(), 1, message);
+    assert!(ran.stderr.contains(name), "which file? {}", ran.stderr);
 }
 
 #[track_caller]
@@ -187,7 +188,7 @@ fn arguments_are_checked_before_anything_runs() {
     let table = [
         ("not json", 2, "the arguments are not JSON"),
         ("[1, 2]", 2, "the arguments are not a JSON object"),
-        ("{}", 1, "a"),
+        ("{}", 1, "`/a`"),
         (r#"{"a": 1}"#, 1, "`/b`"),
         (r#"{"a": 1, "b": 2, "c": 3}"#, 1, "`/c`"),
         (r#"{"a": "1", "b": 2}"#, 1, "`/a`"),
@@ -204,7 +205,11 @@ fn arguments_are_checked_before_anything_runs() {
             "{arguments}: {}",
             ran.stderr
         );
-        assert!(ran.stderr.contains(message), "{arguments}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(message) && ran.stderr.contains("\nhint: "),
+            "{arguments}: {}",
+            ran.stderr
+        );
     }
     assert!(
         home.audit().iter().all(|line| line["event"] != "call.begin"),
@@ -248,6 +253,23 @@ fn unknown_names_have_their_own_exit_code_and_a_hint() {
     }
     assert_eq!(home.run(&["component", "show", "NOT AN ID"]).code, 2);
     assert_eq!(home.run(&["componnent", "list"]).code, 2);
+}
+
+#[test]
+fn what_is_neither_a_component_nor_a_file_says_both() {
+    let home = Home::new();
+    let ran = home.run(&["inspect", "nothing"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("nothing` does not exist\nhint: nor is a component `nothing` loaded"),
+        "{}",
+        ran.stderr
+    );
+    let tool = home.wat("add");
+    let ran = home.run(&["component", "load", tool.to_str().unwrap(), "--wit", "nothing"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot read `nothing`"), "{}", ran.stderr);
 }
 
 #[test]
