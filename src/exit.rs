@@ -3,7 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 the guest failed.
 
-use crate::output::shown;
+use crate::output::{note, shown};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,11 +85,10 @@ impl Exit {
     }
 
     /// Prints the message and gives the code.
-    #[expect(clippy::print_stderr, reason = "this is where errors reach people")]
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        note(&format!("error: {}", self.message));
         if let Some(hint) = self.hint {
-            eprintln!("hint: {hint}");
+            note(&format!("hint: {hint}"));
         }
         ExitCode::from(self.code)
     }

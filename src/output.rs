@@ -44,9 +44,17 @@ impl Output {
 /// Prints a line to standard output. A reader that went away (`wassette … | head`) is no failure.
 pub(crate) fn line(text: &str) -> Result<(), Exit> {
     match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Exit::failed(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Exit::failed(
+            anyhow::Error::new(error).context("cannot write to standard output"),
+        )),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Prints a line to standard error, for the person at the terminal. Nobody may be there: that changes nothing
+/// of the outcome, where `eprintln` would panic.
+pub(crate) fn note(text: &str) {
+    let _unread = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A table with a head, no lines, and columns as wide as the terminal allows.

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::output::{line, shown};
 use crate::starters::DEMO;
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::time::Duration;
 use wassette_host::{
     Actor, CallReport, CallResult, Command, Failure, FailureKind, Host, HostConfig, Limits, LoadRequest,
@@ -215,22 +216,50 @@ fn rounded(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
 
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "/\\:._-+".contains(c);
+    if path.chars().all(is_plain) {
+        Cow::Borrowed(path)
+    } else {
+        Cow::Owned(format!("'{}'", path.replace('\'', r"'\''")))
+    }
+}
+
 /// The lines to paste into clients.
 fn connect() -> Result<(), Exit> {
     title("5. Add it to your agent")?;
     let program = std::env::current_exe().map_err(Exit::failed)?;
-    let program = program.display();
-    let server = json!({ "command": program.to_string(), "args": ["run"] });
+    let command = program.display().to_string();
+    let program = quoted(&command);
+    let server = json!({ "command": command, "args": ["run"] });
     line(&format!(
         "  Load something first:  {program} component load starter:time\n\n\
          \x20 Claude Code:  claude mcp add wassette -- {program} run\n\
          \x20 Codex:        codex mcp add wassette -- {program} run\n\
          \x20 VS Code:      code --add-mcp '{}'\n\
          \x20 Gemini CLI:   gemini mcp add wassette {program} run",
-        json!({ "name": "wassette", "command": program.to_string(), "args": ["run"] })
+        json!({ "name": "wassette", "command": command, "args": ["run"] })
     ))?;
     line(&format!(
         "  any other:    {}",
         json!({ "mcpServers": { "wassette": server } })
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        assert_eq!(quoted("/usr/bin/wassette-0.1"), "/usr/bin/wassette-0.1");
+        assert_eq!(quoted("/a b/it's"), r"'/a b/it'\''s'");
+    }
+
+    #[test]
+    fn a_text_that_was_cut_shows_it() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äöü…");
+    }
 }

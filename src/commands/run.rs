@@ -4,6 +4,8 @@ use super::open;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::output::note;
+use std::io::IsTerminal;
 use wassette_mcp::{Builtin, ServerOptions, serve_stdio};
 
 /// What a model is told about the server as a whole.
@@ -25,5 +27,11 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
         builtins,
         current_folder: config.current_dir.clone(),
     };
+    if std::io::stdin().is_terminal() {
+        note(
+            "this is a server for MCP clients and waits for their messages on standard input; \
+             `wassette demo` ends with the lines that add it to a client. Ctrl-C ends it",
+        );
+    }
     serve_stdio(host, options).await.map_err(Exit::failed)
 }

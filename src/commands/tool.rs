@@ -4,7 +4,7 @@ use super::open;
 use crate::cli::ToolCommand;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::output::{Output, shown, table};
+use crate::output::{Output, note, shown, table};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::io::Read;
@@ -100,7 +100,9 @@ fn arguments(args: &str) -> Result<Json, Exit> {
     if args == "-" {
         text.clear();
         let mut input = std::io::stdin().lock().take(ARGUMENT_BYTES_MAX);
-        input.read_to_string(&mut text).map_err(Exit::failed)?;
+        input.read_to_string(&mut text).map_err(|error| {
+            Exit::usage(format!("cannot read the arguments from standard input: {error}"))
+        })?;
     }
     let json: Json = serde_json::from_str(&text)
         .map_err(|error| Exit::usage(format!("the arguments are not JSON: {error}")).with_hint(EXAMPLE))?;
@@ -135,47 +137,38 @@ fn plain(value: &Json) -> String {
 }
 
 /// What the guest printed, on standard error and marked as the guest's.
-#[expect(
-    clippy::print_stderr,
-    reason = "for the person at the terminal, beside the result"
-)]
 fn show_printed(output: &GuestOutput) {
     for (stream, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         for line in text.lines().take(50) {
-            eprintln!("component {stream}: {}", shown(line));
+            note(&format!("component {stream}: {}", shown(line)));
         }
     }
     if output.dropped_bytes > 0 {
-        eprintln!(
+        note(&format!(
             "component output: {} more bytes were dropped",
             output.dropped_bytes
-        );
+        ));
     }
 }
 
 /// What the guest was denied, and what it lacked.
-#[expect(
-    clippy::print_stderr,
-    reason = "for the person at the terminal, beside the result"
-)]
 fn show_denied(accesses: &[Decision]) {
     for decision in accesses.iter().filter(|decision| !decision.allowed) {
-        eprintln!("denied: {}; it lacks {}", decision.access, decision.lacks);
+        note(&format!(
+            "denied: {}; it lacks {}",
+            decision.access, decision.lacks
+        ));
     }
 }
 
 /// Which call it was, to be found in the audit file, and what it used.
-#[expect(
-    clippy::print_stderr,
-    reason = "for the person at the terminal, beside the result"
-)]
 fn show_usage(report: &CallReport) {
     let usage = &report.usage;
-    eprintln!(
+    note(&format!(
         "call {}: {:.1?}, of that {:.1?} in the component, with {} KiB of memory",
         report.call,
         usage.elapsed,
         usage.cpu,
         usage.memory_bytes / 1024
-    );
+    ));
 }

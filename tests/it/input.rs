@@ -2,6 +2,8 @@
 
 use crate::support::{Home, Ran};
 use serde_json::json;
+use std::io::Write;
+use std::process::Stdio;
 
 /// Loads something that must be refused: exit code and message, nothing on standard output, nothing loaded.
 #[track_caller]
@@ -253,6 +255,38 @@ fn unknown_names_have_their_own_exit_code_and_a_hint() {
     }
     assert_eq!(home.run(&["component", "show", "NOT AN ID"]).code, 2);
     assert_eq!(home.run(&["componnent", "list"]).code, 2);
+}
+
+#[test]
+fn nobody_who_reads_errors_changes_nothing() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["tool", "invoke", "nothing_here"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn arguments_that_are_no_text_are_refused() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let mut child = home
+        .command(&["tool", "invoke", "add_add", "--args", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{\xff}").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let text = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("cannot read the arguments from standard input"),
+        "{text}"
+    );
 }
 
 #[test]
