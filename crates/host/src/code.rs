@@ -110,9 +110,11 @@ impl Code {
     }
 
     async fn compile_and_keep(&self, digest: Digest, wasm: Arc<[u8]>) -> Result<Arc<Prepared>, HostError> {
-        let permit = Arc::clone(&self.compiling)
-            .acquire_owned()
+        // A compilation that was given up keeps its place until it ends; nobody waits for that without a bound.
+        let place = Arc::clone(&self.compiling).acquire_owned();
+        let permit = tokio::time::timeout(COMPILE_TIME_MAX, place)
             .await
+            .map_err(too_slow)?
             .map_err(|_closed| HostError::Interrupted)?;
         let (store, sandbox) = (self.store.clone(), self.sandbox.clone());
         let work = blocking(move || {
@@ -122,13 +124,16 @@ impl Code {
             keep(&store, &sandbox, digest, &prepared);
             Ok(Arc::new(prepared))
         });
-        let prepared: Result<_, PrepareError> =
-            tokio::time::timeout(COMPILE_TIME_MAX, work)
-                .await
-                .map_err(|_elapsed| HostError::CompileTime {
-                    seconds: COMPILE_TIME_MAX.as_secs(),
-                })??;
+        let prepared: Result<_, PrepareError> = tokio::time::timeout(COMPILE_TIME_MAX, work)
+            .await
+            .map_err(too_slow)??;
         prepared.map_err(|source| HostError::Prepare { source })
+    }
+}
+
+fn too_slow(_elapsed: tokio::time::error::Elapsed) -> HostError {
+    HostError::CompileTime {
+        seconds: COMPILE_TIME_MAX.as_secs(),
     }
 }
 

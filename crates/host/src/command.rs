@@ -2,9 +2,11 @@
 
 use crate::Host;
 use crate::audit::{Begin, End};
+use crate::code::blocking;
 use crate::error::{ErrorKind, HostError};
 use serde::Serialize;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use wassette_store::{ComponentId, Digest, Reference};
 use wassette_wit::ToolName;
 
@@ -184,7 +186,7 @@ impl Host {
             .audit
             .begin(&begin, actor)
             .map_err(|source| HostError::Audit { source })?;
-        let outcome = match self.permit(command, actor) {
+        let outcome = match self.permit(command, actor).await {
             Ok(Command::Load(request)) => self.load(request, progress).await.map(Outcome::Loaded),
             Ok(Command::Unload(id)) => self.unload(&id).await,
             Err(error) => Err(error),
@@ -198,15 +200,17 @@ impl Host {
 
     /// Decides what each actor may do, in this one place. What an agent names is resolved here, so that the
     /// file that was allowed is the file that is read.
-    fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
+    async fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
         match (actor, command) {
             (Actor::Operator | Actor::Startup, command) => Ok(command),
             (Actor::Agent { .. }, Command::Unload(id)) => Ok(Command::Unload(id)),
-            (Actor::Agent { .. }, Command::Load(request)) => self.permit_load(request).map(Command::Load),
+            (Actor::Agent { .. }, Command::Load(request)) => {
+                self.permit_load(request).await.map(Command::Load)
+            }
         }
     }
 
-    fn permit_load(&self, request: LoadRequest) -> Result<LoadRequest, HostError> {
+    async fn permit_load(&self, request: LoadRequest) -> Result<LoadRequest, HostError> {
         let path = match &request.reference {
             // It came with the program, so whoever installed the program chose it.
             Reference::Starter(_) => return Ok(request),
@@ -214,13 +218,8 @@ impl Host {
         };
         // A link is followed before the folder is compared. A file that is not there is refused like one
         // that may not be read: an agent must not learn which files exist.
-        let allowed = path.canonicalize().ok().filter(|path| {
-            let folders = self.inner.config.agent_folders.iter();
-            folders
-                .filter_map(|folder| folder.canonicalize().ok())
-                .any(|folder| path.starts_with(folder))
-        });
-        match allowed {
+        let (path, folders) = (path.clone(), self.inner.config.agent_folders.clone());
+        match blocking(move || below(&path, &folders)).await? {
             Some(path) => Ok(LoadRequest {
                 reference: Reference::File(path),
                 ..request
@@ -230,6 +229,13 @@ impl Host {
             }),
         }
     }
+}
+
+/// Where the path leads, if that is below one of the folders. Asks the file system, which may take its time.
+fn below(path: &Path, folders: &[PathBuf]) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let mut folders = folders.iter().filter_map(|folder| folder.canonicalize().ok());
+    folders.any(|folder| path.starts_with(folder)).then_some(path)
 }
 
 /// The audit line of a command that ended.

@@ -272,7 +272,9 @@ impl HostError {
             Self::Tools { source } => format!("cannot load the component: {source}"),
             Self::Prepare { source } => format!("cannot load the component: {source}"),
             Self::OtherOrigin { id, .. } => {
-                format!("a component `{id}` from another place is already loaded; unload it first")
+                format!(
+                    "a component `{id}` from another place is loaded already; only the operator can replace it"
+                )
             }
             Self::Store { .. } | Self::Look { .. } => {
                 "the component store is not available; ask the operator".to_owned()
