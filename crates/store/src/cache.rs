@@ -75,18 +75,6 @@ impl CompiledCache {
             .map_err(|source| StoreError::io("list", &self.folder, source))
     }
 
-    /// Removes a file; no error when there is none. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`] when the name is not legal or the file cannot be removed.
-    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
-        let path = self.path(name)?;
-        fs::remove(&path)
-            .map(drop)
-            .map_err(|source| StoreError::io("remove", &path, source))
-    }
-
     /// SECURITY: no name leaves the folder or meets a temporary file.
     fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
         let legal =
@@ -140,14 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_until_it_is_removed() {
+    fn what_was_written_is_read_until_it_is_gone() {
         let (_folder, cache) = cache(100);
         assert_eq!(cache.read("a").unwrap(), None);
         cache.write("a", b"one").unwrap();
         cache.write("a", b"two").unwrap();
         assert_eq!(cache.read("a").unwrap().as_deref(), Some(&b"two"[..]));
-        cache.remove("a").unwrap();
-        cache.remove("a").unwrap();
+        assert!(fs::remove(&cache.path("a").unwrap()).unwrap());
         assert_eq!(cache.read("a").unwrap(), None);
     }
 
@@ -190,7 +177,6 @@ mod tests {
             let refused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidFilename);
             assert!(refused(cache.write(name, b"x")), "{name:?}");
             assert!(refused(cache.read(name).map(drop)), "{name:?}");
-            assert!(refused(cache.remove(name)), "{name:?}");
         }
         let longest = "a".repeat(CACHE_NAME_BYTES_MAX);
         cache.write(&longest, b"x").unwrap();

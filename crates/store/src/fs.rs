@@ -167,13 +167,32 @@ pub(crate) fn write_once(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 
 /// A synced temporary file, removed when it is dropped. `tempfile` creates it exclusively with mode 0600.
 fn temporary(folder: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .rand_bytes(12)
-        .tempfile_in(folder)?;
+    let mut file = make_temporary(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+fn make_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let made = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .rand_bytes(12)
+        .tempfile_in(folder);
+    made.map_err(without_path)
+}
+
+/// The library adds the random name to the system's reason, which helps nobody who reads the message.
+fn without_path(error: io::Error) -> io::Error {
+    use io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let is_clear_alone = matches!(
+        error.kind(),
+        NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    );
+    if is_clear_alone {
+        error.kind().into()
+    } else {
+        error
+    }
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {
@@ -310,10 +329,7 @@ pub(crate) enum Exposure {
 /// Says who may touch a folder, and proves by a temporary file that we may write to it.
 pub(crate) fn probe(folder: &Path) -> io::Result<Exposure> {
     let metadata = fs::metadata(folder)?;
-    let file = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .rand_bytes(12)
-        .tempfile_in(folder)?;
+    let file = make_temporary(folder)?;
     Ok(exposure(&metadata, Some(&file.as_file().metadata()?)))
 }
 
@@ -397,4 +413,17 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     // `FileTooLarge` is EFBIG when writing; our own reads use it too, but no write passes them on.
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_no_random_name_in_the_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("missing/file"), b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(TEMPORARY_PREFIX), "{error}");
+    }
 }

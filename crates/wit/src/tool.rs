@@ -80,12 +80,6 @@ impl Tool {
         Decoder::new().fields("parameter", fields, object)
     }
 
-    /// Whether the function returns a `result`, so that its error is the error of the call.
-    #[must_use]
-    pub fn returns_error(&self) -> bool {
-        matches!(self.result, Some(Type::Result(_)))
-    }
-
     /// Type of what a call that succeeds gives, if it gives anything: the `ok` side of a `result`.
     #[must_use]
     pub fn success(&self) -> Option<&Type> {

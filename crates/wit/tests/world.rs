@@ -178,7 +178,6 @@ fn tools_have_names_descriptions_and_schemas() {
     ]
     "#
     );
-    assert!(line.returns_error());
     let clear = find("paint_clear");
     let expected = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
     assert_eq!((&clear.input_schema, &clear.output_schema), (&expected, &None));
