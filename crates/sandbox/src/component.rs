@@ -6,15 +6,22 @@ use crate::state::State;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use wasmparser::{CanonicalFunction, CanonicalOption, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, CanonicalFunction, CanonicalOption, ElementItems, ElementSectionReader, Parser,
+    Payload,
+};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wassette_compiled::{Label, OpenError};
-use wassette_wit::FunctionPath;
+use wassette_wit::{FunctionPath, sanitize};
 
 /// Memories one component may have; more would not fit the pool.
 const MEMORIES_MAX: u32 = 16;
+
+/// Imports that an error names, and the bytes of each name: a component may have thousands and call them anything.
+const MISSING_LISTED_MAX: usize = 8;
+const NAME_BYTES_MAX: usize = 150;
 
 /// An import nothing provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +78,14 @@ pub enum PrepareError {
 }
 
 fn list(missing: &[MissingImport]) -> String {
-    let each: Vec<_> = missing
+    let mut each: Vec<_> = missing
         .iter()
-        .map(|m| format!("`{}` ({})", m.name, m.remedy))
+        .take(MISSING_LISTED_MAX)
+        .map(|m| format!("`{}` ({})", sanitize(&m.name, NAME_BYTES_MAX), m.remedy))
         .collect();
+    if let Some(more @ 1..) = missing.len().checked_sub(MISSING_LISTED_MAX) {
+        each.push(format!("and {more} more"));
+    }
     each.join(", ")
 }
 
@@ -94,6 +105,7 @@ pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<Concurrency, P
     }
     at_most("bytes", wasm.len() as u64, limits.component_bytes as u64)?;
     let (mut functions, mut modules) = (0_u32, 0_u32);
+    let mut initial = Initial::default();
     let mut concurrency = Concurrency::Unused;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(invalid)? {
@@ -112,6 +124,11 @@ pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<Concurrency, P
                 modules = modules.saturating_add(1);
                 at_most("modules", modules.into(), limits.modules.into())?;
             }
+            Payload::ElementSection(section) => {
+                let bytes = section.range().len();
+                initial.add(limits, elements(section).map_err(invalid)?, bytes)?;
+            }
+            Payload::GlobalSection(section) => initial.add(limits, section.count(), section.range().len())?,
             Payload::ComponentCanonicalSection(section) => {
                 for function in section {
                     if is_async(&function.map_err(invalid)?) {
@@ -126,7 +143,38 @@ pub(crate) fn scan(limits: &CompileLimits, wasm: &[u8]) -> Result<Concurrency, P
     Ok(concurrency)
 }
 
-fn invalid(error: wasmparser::BinaryReaderError) -> PrepareError {
+/// What tables and globals hold at the start. The compiler makes one function of it for each module, with some
+/// four kilobytes of memory for each element: twenty megabytes of elements took more than 26 GB.
+#[derive(Default)]
+struct Initial {
+    values: u32,
+    bytes: usize,
+}
+
+impl Initial {
+    fn add(&mut self, limits: &CompileLimits, values: u32, bytes: usize) -> Result<(), PrepareError> {
+        self.values = self.values.saturating_add(values);
+        self.bytes = self.bytes.saturating_add(bytes);
+        let max = limits.initial_values.into();
+        at_most("elements and globals", self.values.into(), max)?;
+        let max = limits.initial_bytes as u64;
+        at_most("bytes of elements and globals", self.bytes as u64, max)
+    }
+}
+
+/// Counts what the segments of a section put into tables.
+fn elements(section: ElementSectionReader<'_>) -> Result<u32, BinaryReaderError> {
+    let mut count = section.count();
+    for element in section {
+        count = count.saturating_add(match element?.items {
+            ElementItems::Functions(items) => items.count(),
+            ElementItems::Expressions(_, items) => items.count(),
+        });
+    }
+    Ok(count)
+}
+
+fn invalid(error: BinaryReaderError) -> PrepareError {
     PrepareError::Invalid {
         reason: error.to_string(),
     }

@@ -46,6 +46,10 @@ pub struct CompileLimits {
     pub body_bytes: usize,
     /// Core modules and components nested in it.
     pub modules: u32,
+    /// What its tables and globals hold at the start.
+    pub initial_values: u32,
+    /// Bytes that say so.
+    pub initial_bytes: usize,
 }
 
 impl CompileLimits {
@@ -55,6 +59,8 @@ impl CompileLimits {
         functions: 200_000,
         body_bytes: MIB,
         modules: 100,
+        initial_values: 65_536,
+        initial_bytes: MIB,
     };
 }
 

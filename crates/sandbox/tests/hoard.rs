@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
 use wassette_policy::Policy;
-use wassette_sandbox::{Invocation, Prepared, Sandbox, SandboxConfig};
+use wassette_sandbox::{Invocation, PrepareError, Prepared, Sandbox, SandboxConfig};
 use wassette_wit::{Tool, World, encode, tools};
 
 /// A component from `tests/components`.
@@ -64,4 +64,26 @@ async fn what_waits_in_a_body_is_bounded() {
     let guest = Guest::load("http-hoard");
     let room = guest.value("room", json!({})).await;
     assert_eq!(room.to_string().trim_matches('"'), (16 << 10).to_string());
+}
+
+#[test]
+fn what_fills_tables_and_globals_is_bounded_before_it_is_compiled() {
+    let sandbox = Sandbox::new(&SandboxConfig::DEFAULT).unwrap();
+    let check = |module: &str, is_taken: bool| {
+        let text = format!("(component (core module (table 10 funcref) (func $f) {module}))");
+        match sandbox.scan(&wat::parse_str(text).unwrap()) {
+            Ok(()) => assert!(is_taken, "taken"),
+            Err(PrepareError::TooLarge { what, .. }) => {
+                assert!(!is_taken && what.ends_with("elements and globals"), "{what}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let elements = |count: usize| format!("(elem (i32.const 0) func {})", "$f ".repeat(count));
+    check(&elements(65_535), true);
+    check(&elements(65_536), false);
+    check(&"(elem (i32.const 0) func)".repeat(65_537), false);
+    check(&"(global funcref (ref.func $f))".repeat(65_537), false);
+    let long = "(i32.const 1) i32.add ".repeat(400_000);
+    check(&format!("(global i32 (i32.const 1) {long})"), false);
 }
