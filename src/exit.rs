@@ -86,9 +86,10 @@ impl Exit {
 
     /// Prints the message and gives the code.
     pub(crate) fn report(self) -> ExitCode {
-        note(&format!("error: {}", self.message));
+        // SECURITY: a message may repeat what a component is made of, and a terminal obeys what it is shown.
+        note(&format!("error: {}", shown(&self.message)));
         if let Some(hint) = self.hint {
-            note(&format!("hint: {hint}"));
+            note(&format!("hint: {}", shown(&hint)));
         }
         ExitCode::from(self.code)
     }

@@ -6,6 +6,7 @@ use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use wassette_host::sanitize;
 
 /// Where results go, and in which form.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +75,7 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         .join("\n")
 }
 
-/// Text from outside, safe to show on a terminal: no escape sequences, one line.
+/// Text from outside, safe to show on a terminal: no escape sequences, nothing hidden or turned around, one line.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    sanitize(text, usize::MAX).replace('\n', " ")
 }

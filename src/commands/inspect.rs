@@ -47,7 +47,9 @@ pub(crate) fn people(i: &Inspection) -> String {
     section(
         &mut text,
         "not offered",
-        i.omitted.iter().map(|o| format!("{}: {}", o.path, o.reason)),
+        i.omitted
+            .iter()
+            .map(|o| shown(&format!("{}: {}", o.path, o.reason))),
     );
     section(
         &mut text,

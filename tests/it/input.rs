@@ -55,6 +55,46 @@ fn files_that_are_no_component_are_told_apart() {
 }
 
 #[test]
+fn names_in_an_error_are_few_and_steer_no_terminal() {
+    let home = Home::new();
+    let rest = "(core module $m (func (export \"x\"))) (core instance $i (instantiate $m))
+        (func (export \"x\") (canon lift (core func $i \"x\")))";
+    let load = |imports: &str| {
+        let wasm = wat::parse_str(format!("(component {imports} {rest})")).unwrap();
+        let ran = home.run(&[
+            "component",
+            "load",
+            home.file("tool.wasm", &wasm).to_str().unwrap(),
+        ]);
+        let end = home.audit().pop().unwrap();
+        assert_eq!(
+            (ran.code, &end["event"]),
+            (1, &json!("command.end")),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains("the component imports `"), "{}", ran.stderr);
+        (ran.stderr, end["reason"].as_str().unwrap().to_owned())
+    };
+    let (shown, recorded) = load(r#"(import "url=<\1b]0;title\07\e2\80\aeback\0aerror: none>" (func))"#);
+    let hidden = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(
+        !shown.contains(hidden) && !recorded.contains(hidden),
+        "{shown} {recorded}"
+    );
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+
+    // Together they are longer than a line of the audit file may be.
+    let long = "c".repeat(230);
+    let many: String = (0..3900)
+        .map(|n| format!("(import \"aaa:bbb/i{n}-{long}\" (func))"))
+        .collect();
+    let (shown, recorded) = load(&many);
+    assert!(shown.contains("and 3892 more") && shown.len() < 4000, "{shown}");
+    assert!(recorded.len() <= 2000, "{recorded}");
+}
+
+#[test]
 fn places_without_a_component_are_told_apart() {
     let home = Home::new();
     let ran = refused(&home, "./missing.wasm", 4, "does not exist");

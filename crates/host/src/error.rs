@@ -16,6 +16,9 @@ const NAME_BYTES_MAX: usize = 100;
 
 const LOAD_AGAIN: &str = "load the component again, or unload it";
 
+/// Bytes of a whole error that an agent and the audit file get. It may repeat names from a component.
+const AGENT_TEXT_BYTES_MAX: usize = 2_000;
+
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenHostError {
@@ -263,9 +266,13 @@ impl HostError {
         }
     }
 
-    /// What a model is told: enough to act on, no path of this machine.
+    /// What a model is told: enough to act on, no path of this machine, and nothing that it does not see.
     #[must_use]
     pub fn agent_text(&self) -> String {
+        sanitize(&self.told(), AGENT_TEXT_BYTES_MAX)
+    }
+
+    fn told(&self) -> String {
         match self {
             Self::Fetch { source } => format!("cannot load the component: {}", fetch_text(source)),
             Self::World { source } => format!("cannot load the component: {source}"),

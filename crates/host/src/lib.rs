@@ -20,7 +20,7 @@ use code::Code;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use wassette_fetch::{FetchLimits, Fetcher};
 use wassette_sandbox::{Sandbox, SandboxConfig};
 use wassette_store::{Look, Store};
@@ -34,7 +34,10 @@ pub use wassette_fetch::Starter;
 pub use wassette_policy::{Decision, Limits, Policy};
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
-pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName};
+pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};
+
+/// Loads at a time; others wait. Each may hold a component of the largest size in memory.
+const LOADS_MAX: usize = 2;
 
 /// What a host is made with.
 #[derive(Clone, Debug)]
@@ -83,6 +86,8 @@ struct Inner {
     fetcher: Fetcher,
     audit: Audit,
     code: Code,
+    /// One turn for each load: what is read but not yet compiled is in memory.
+    loads: Semaphore,
     catalog: RwLock<Arc<Catalog>>,
     changed: watch::Sender<Revision>,
     /// What the store looked like before the catalog's snapshot was read.
@@ -104,6 +109,7 @@ impl Host {
         let inner = Inner {
             policy: Arc::new(Policy::empty().with_limits(config.limits.clone())),
             code: Code::new(store.clone(), sandbox.clone()),
+            loads: Semaphore::new(LOADS_MAX),
             fetcher: Fetcher::new(FetchLimits::default(), config.starters),
             catalog: RwLock::new(Arc::new(Catalog::empty())),
             changed: watch::Sender::new(Revision(0)),

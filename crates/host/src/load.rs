@@ -20,6 +20,8 @@ impl Host {
         request: LoadRequest,
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
+        let turn = self.inner.loads.acquire().await;
+        let _until_loaded = turn.map_err(|_closed| HostError::Interrupted)?;
         progress.report(Step::Fetch, 0, STEPS);
         let fetched = self.inner.fetcher.fetch(&request.reference).await;
         let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
@@ -203,5 +205,54 @@ fn replaced(known: &Component, tools: &[Arc<Tool>]) -> Change {
                 .map(|(n, _)| n)
                 .collect(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Actor, Command, Host, HostConfig, LOADS_MAX, LoadRequest, Progress, Reference, Step};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use tokio::task::JoinSet;
+
+    /// Counts the loads that have begun and not ended.
+    #[derive(Default)]
+    struct Count {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl Progress for Count {
+        fn report(&self, step: Step, _done: u32, _total: u32) {
+            if step == Step::Fetch {
+                let now = self.now.fetch_add(1, SeqCst) + 1;
+                self.most.fetch_max(now, SeqCst);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_loads_waits_its_turn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = HostConfig::new(&folder.path().join("components"));
+        let host = Host::open(config).await.expect("a host");
+        let count = Arc::new(Count::default());
+        let request = LoadRequest {
+            reference: Reference::File(folder.path().join("missing.wasm")),
+            name: None,
+            replace: false,
+            wit: Vec::new(),
+        };
+        let mut loads = JoinSet::new();
+        for _ in 0..20 {
+            let (host, count, request) = (host.clone(), Arc::clone(&count), request.clone());
+            loads.spawn(async move {
+                let load = host.execute(Command::Load(request), &Actor::Operator, count.as_ref());
+                load.await.expect_err("there is no such file");
+                count.now.fetch_sub(1, SeqCst);
+            });
+        }
+        loads.join_all().await;
+        assert_eq!(count.most.load(SeqCst), LOADS_MAX);
     }
 }
