@@ -145,7 +145,7 @@ impl Config {
             None,
             sources,
             file.agent_sources,
-            vec![around.current_dir.clone()],
+            default_sources(&around.current_dir),
         );
         Ok(Self {
             component_dir: Setting {
@@ -178,6 +178,14 @@ impl Config {
         }
         config
     }
+}
+
+/// The working folder, from which a model may load unless the settings say otherwise.
+///
+/// SECURITY: some clients start servers in the root of the file system, which means no folder and holds all.
+fn default_sources(current_dir: &Path) -> Vec<PathBuf> {
+    let folder = current_dir.parent().map(|_above| current_dir.to_owned());
+    folder.into_iter().collect()
 }
 
 /// The first value that is there.
@@ -308,5 +316,6 @@ mod tests {
             .expect("valid settings")
             .agent_sources;
         assert_eq!(none.value, Vec::<PathBuf>::new());
+        assert_eq!(default_sources(Path::new("/")), Vec::<PathBuf>::new());
     }
 }
