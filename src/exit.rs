@@ -100,7 +100,6 @@ impl From<HostError> for Exit {
         let code = match error.kind() {
             ErrorKind::NotFound => NOT_FOUND,
             ErrorKind::Denied => DENIED,
-            ErrorKind::Guest => GUEST,
             ErrorKind::Invalid | ErrorKind::Unavailable | ErrorKind::Internal => FAILED,
         };
         Self {

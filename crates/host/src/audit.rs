@@ -163,7 +163,7 @@ impl Drop for Entry {
         }
         let outcome = "cancelled";
         let end = if self.is_call {
-            call_end(outcome, Usage::default())
+            call_end(outcome, Usage::default(), None)
         } else {
             command_end(outcome)
         };
@@ -173,11 +173,11 @@ impl Drop for Entry {
     }
 }
 
-/// The end of a call without accesses or reason.
-pub(crate) fn call_end(outcome: &'static str, usage: Usage) -> End<'static> {
+/// The end of a call without accesses.
+pub(crate) fn call_end<'a>(outcome: &'static str, usage: Usage, reason: Option<&'a str>) -> End<'a> {
     End::Call {
         outcome,
-        reason: None,
+        reason,
         elapsed_us: micros(usage.elapsed),
         cpu_us: micros(usage.cpu),
         memory_bytes: usage.memory_bytes,

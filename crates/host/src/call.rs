@@ -148,7 +148,8 @@ impl Host {
         let prepared = match self.inner.code.prepared(found.digest).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                end(entry, &call_end("unavailable", Usage::default()))?;
+                let reason = error.agent_text();
+                end(entry, &call_end("unavailable", Usage::default(), Some(&reason)))?;
                 return Err(HostError::NotReady {
                     id: found.component.clone(),
                     source: Box::new(error),

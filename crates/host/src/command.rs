@@ -20,8 +20,6 @@ pub enum Actor {
         /// The client as it names itself; not proven, and only for the record.
         principal: String,
     },
-    /// The program itself, while it starts.
-    Startup,
 }
 
 impl fmt::Display for Actor {
@@ -29,7 +27,6 @@ impl fmt::Display for Actor {
         match self {
             Self::Operator => f.write_str("operator"),
             Self::Agent { principal } => write!(f, "agent:{principal}"),
-            Self::Startup => f.write_str("startup"),
         }
     }
 }
@@ -202,7 +199,7 @@ impl Host {
     /// file that was allowed is the file that is read.
     async fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
         match (actor, command) {
-            (Actor::Operator | Actor::Startup, command) => Ok(command),
+            (Actor::Operator, command) => Ok(command),
             (Actor::Agent { .. }, Command::Unload(id)) => Ok(Command::Unload(id)),
             (Actor::Agent { .. }, Command::Load(request)) => {
                 self.permit_load(request).await.map(Command::Load)

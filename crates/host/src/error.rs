@@ -64,8 +64,6 @@ pub enum ErrorKind {
     Invalid,
     /// It is not allowed.
     Denied,
-    /// The component failed.
-    Guest,
     /// It could work at another time or after a repair.
     Unavailable,
     /// We failed.

@@ -84,7 +84,8 @@ impl Builtin {
             Self::LoadComponent => (
                 json!({"path": {
                     "type": "string",
-                    "description": "Where the component is: a path of a .wasm file or a file:// URL."
+                    "description": "Where the component is: the path of a .wasm file, a file:// URL, or \
+                        `starter:NAME` for one that comes with this server: time, text, filesystem, fetch."
                 }}),
                 json!(["path"]),
             ),

@@ -87,9 +87,7 @@ pub(crate) fn call_refused(error: &HostError) -> Result<CallToolResult, ErrorDat
     match error.kind() {
         ErrorKind::NotFound => Err(ErrorData::invalid_params(error.agent_text(), None)),
         ErrorKind::Internal => Err(internal(error)),
-        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Guest | ErrorKind::Unavailable => {
-            Ok(failure(error.agent_text()))
-        }
+        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Unavailable => Ok(failure(error.agent_text())),
     }
 }
 
@@ -97,11 +95,9 @@ pub(crate) fn call_refused(error: &HostError) -> Result<CallToolResult, ErrorDat
 pub(crate) fn command_refused(error: &HostError) -> Result<CallToolResult, ErrorData> {
     match error.kind() {
         ErrorKind::Internal => Err(internal(error)),
-        ErrorKind::NotFound
-        | ErrorKind::Invalid
-        | ErrorKind::Denied
-        | ErrorKind::Guest
-        | ErrorKind::Unavailable => Ok(failure(error.agent_text())),
+        ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Unavailable => {
+            Ok(failure(error.agent_text()))
+        }
     }
 }
 
