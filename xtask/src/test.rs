@@ -8,9 +8,9 @@
 //! | `WASSETTE_NODE_TOOLS` | the `node_modules` folder with the MCP inspector and the official SDK's client |
 //! | `WASSETTE_PYTHON` | the Python that has the official SDK's client |
 //!
-//! A test that needs one of them is left out of a plain `cargo test` and runs here, where all are set. Two
-//! modules of the end-to-end tests have steps of their own, so that their times show: `large_guests` (guests which
-//! bring an interpreter) and `real_clients` (other people's MCP clients). A step that would run nothing fails.
+//! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
+//! modules is a step here, so that their times show: `large_guests` (the same guest from every toolchain) and
+//! `real_clients` (other people's MCP clients). A step that would run nothing fails.
 
 use crate::guests;
 use crate::setup::Toolchain;
@@ -28,8 +28,8 @@ pub(crate) struct Options {
     pub(crate) no_guests: bool,
 }
 
-/// Modules of `tests/it` with a step of their own, and what it is called.
-const OWN_STEPS: [(&str, &str); 2] = [
+/// The modules of the test target `foreign`, and what their steps are called.
+const FOREIGN: [(&str, &str); 2] = [
     ("large_guests", "large guests"),
     ("real_clients", "real MCP clients"),
 ];
@@ -56,12 +56,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     steps.run("build tests", || {
         step::exec(cargo_test(&environment).arg("--no-run"))
     })?;
-    steps.run("tests", || {
-        step::exec(cargo_test(&environment).args(without_own_steps()))
-    })?;
+    steps.run("tests", || step::exec(&mut cargo_test(&environment)))?;
     if !options.no_guests {
-        for (module, name) in OWN_STEPS {
-            steps.run(name, || end_to_end(&environment, module))?;
+        for (module, name) in FOREIGN {
+            steps.run(name, || foreign(&environment, module))?;
         }
     }
     steps.summary();
@@ -85,25 +83,20 @@ fn cargo_test(environment: &Environment) -> Command {
     command
 }
 
-fn without_own_steps() -> Vec<String> {
-    let skips = OWN_STEPS
-        .iter()
-        .flat_map(|(module, _)| ["--skip".to_owned(), format!("{module}::")]);
-    std::iter::once("--".to_owned()).chain(skips).collect()
-}
-
-fn end_to_end(environment: &Environment, module: &str) -> Result<()> {
+fn foreign(environment: &Environment, module: &str) -> Result<()> {
     let filter = format!("{module}::");
-    let listed = cargo_test(environment)
-        .args(["--test", "it", "--", "--list", &filter])
-        .output()
-        .context("cannot list the tests")?;
+    let test = || {
+        let mut command = cargo_test(environment);
+        command.args(["--test", "foreign", "--", &filter]);
+        command
+    };
+    let listed = test().arg("--list").output().context("cannot list the tests")?;
     let listed = String::from_utf8_lossy(&listed.stdout);
     ensure!(
         lists_a_test(&listed),
-        "`tests/it` has no tests in a module `{module}`"
+        "the test target `foreign` has no tests in a module `{module}`"
     );
-    step::exec(cargo_test(environment).args(["--test", "it", "--", &filter]))
+    step::exec(&mut test())
 }
 
 fn lists_a_test(listing: &str) -> bool {
@@ -120,13 +113,5 @@ mod tests {
             "large_guests::javascript: test\n\n1 test, 0 benchmarks\n"
         ));
         assert!(!lists_a_test("\n0 tests, 0 benchmarks\n"));
-    }
-
-    #[test]
-    fn modules_with_a_step_of_their_own_run_once() {
-        assert_eq!(
-            without_own_steps(),
-            ["--", "--skip", "large_guests::", "--skip", "real_clients::"]
-        );
     }
 }

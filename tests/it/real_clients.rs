@@ -1,0 +1,240 @@
+//! Other people's MCP clients against the program: what they make of its lists and results, in each era they speak.
+
+use crate::support::{Client, Home, Ran, guest, root};
+use serde_json::{Value as Json, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The components that are shipped, and one with every type there is.
+const COMPONENTS: [&str; 5] = ["fetch", "filesystem", "kitchen", "text", "time"];
+
+#[test]
+fn inspector_finds_no_fault_in_a_list() {
+    let home = Home::new();
+    for name in COMPONENTS {
+        home.load(&guest(name));
+    }
+    let expected = Client::initialized(&home, &[]).tools();
+    for era in ["legacy", "modern"] {
+        let ran = inspect(&home, era, &["--method", "tools/list", "--strict"]);
+        // Everything it has to say about schemas stands there, also what it takes for a trifle.
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{era}");
+        let printed: Json = serde_json::from_str(&ran.stdout).unwrap();
+        let listed = printed["result"]["tools"].as_array().unwrap();
+        assert_eq!(
+            listed
+                .iter()
+                .map(|tool| tool["name"].as_str().unwrap())
+                .collect::<Vec<_>>(),
+            expected,
+            "{era}"
+        );
+    }
+}
+
+#[test]
+fn inspector_calls() {
+    let home = Home::new();
+    home.load(&guest("kitchen"));
+    for era in ["legacy", "modern"] {
+        let call = |tool: &str, arguments: &str| {
+            let call = [
+                "--method",
+                "tools/call",
+                "--tool-name",
+                tool,
+                "--tool-args-json",
+                arguments,
+            ];
+            let ran = inspect(&home, era, &call);
+            // What it prints goes to two streams, which one depends on the outcome.
+            let printed: Vec<Json> = [ran.stdout, ran.stderr]
+                .iter()
+                .flat_map(|text| text.lines())
+                .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{era}: {line}: {e}")))
+                .collect();
+            (ran.code, printed)
+        };
+        let (code, printed) = call("kitchen_divide", r#"{"a": 7, "b": -2}"#);
+        assert_eq!(
+            (code, &printed[0]["result"]["structuredContent"]),
+            (0, &json!({ "result": -3 })),
+            "{era}"
+        );
+        let (code, printed) = call("kitchen_divide", r#"{"a": 7, "b": 0}"#);
+        let text = json!([{ "type": "text", "text": "divide-by-zero" }]);
+        assert_eq!((code, &printed[0]["result"]["content"]), (5, &text), "{era}");
+        assert_eq!(printed[1]["error"]["code"], "tool_is_error", "{era}");
+    }
+}
+
+#[test]
+fn typescript_sdk_1_makes_the_round() {
+    check(typescript("1", "legacy"));
+}
+
+#[test]
+fn typescript_sdk_2_makes_the_round_with_a_handshake() {
+    check(typescript("2", "legacy"));
+}
+
+#[test]
+fn typescript_sdk_2_makes_the_round_without_a_handshake() {
+    check(typescript("2", "modern"));
+}
+
+#[test]
+fn python_sdk_makes_the_round_with_a_handshake() {
+    check(python("legacy"));
+}
+
+#[test]
+fn python_sdk_makes_the_round_without_a_handshake() {
+    check(python("modern"));
+}
+
+/// Calls of the round, each with the result a client must hand on unchanged.
+fn calls() -> Vec<(Json, Json)> {
+    let value = |tool: &str, arguments: Json, value: Json| {
+        let structured = json!({ "result": value });
+        let content = json!([{ "type": "text", "text": structured.to_string() }]);
+        let result = json!({ "content": content, "structuredContent": structured, "isError": false });
+        (json!([format!("kitchen_{tool}"), arguments]), result)
+    };
+    let text = |tool: &str, arguments: Json, text: &str, is_error: bool| {
+        let result = json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
+        (json!([format!("kitchen_{tool}"), arguments]), result)
+    };
+    let shape = json!({ "name": "Zoë", "corners": [{ "x": 1, "y": -1 }], "fill": "sky-blue" });
+    let payloads = json!(["empty", { "number": "NaN" }, { "blob": "AP+A" }, { "maybe": null }]);
+    vec![
+        value("divide", json!({ "a": 7, "b": -2 }), json!(-3)),
+        value(
+            "echo-u64",
+            json!({ "v": "18446744073709551615" }),
+            json!("18446744073709551615"),
+        ),
+        value("echo-f64", json!({ "v": "-Infinity" }), json!("-Infinity")),
+        value("echo-option", json!({}), Json::Null),
+        value(
+            "echo-nested-option",
+            json!({ "v": { "some": null } }),
+            json!({ "some": null }),
+        ),
+        value(
+            "echo-tuple",
+            json!({ "v": [255, "", false] }),
+            json!([255, "", false]),
+        ),
+        value("echo-shape", json!({ "v": shape }), shape),
+        value("echo-payloads", json!({ "v": payloads }), payloads),
+        value("echo-weekdays", json!({ "v": [] }), json!([])),
+        text("note", json!({ "text": "x" }), "done", false),
+        text("divide", json!({ "a": 7, "b": 0 }), "divide-by-zero", true),
+        text(
+            "echo-u8",
+            json!({ "v": 256 }),
+            "invalid arguments: expected an integer from 0 to 255 (u8), found `256` at `/v`",
+            true,
+        ),
+    ]
+}
+
+/// Has a client list, call, load and unload, and compares everything it saw.
+#[track_caller]
+fn check(mut client: Command) {
+    let home = Home::new();
+    home.load(&guest("kitchen"));
+    home.wat("add");
+    let offered = Client::initialized(&home, &[]).tools();
+    // Ours come first, the others by name.
+    let with_add: Vec<_> = offered[..3]
+        .iter()
+        .map(String::as_str)
+        .chain(["add_add"])
+        .chain(offered[3..].iter().map(String::as_str))
+        .collect();
+    let (calls, results): (Vec<_>, Vec<_>) = calls().into_iter().unzip();
+    let round = json!({
+        "calls": calls,
+        "load": ["load-component", { "path": "./add.wasm" }],
+        "unload": ["unload-component", { "id": "add" }],
+    });
+    client
+        .arg(env!("CARGO_BIN_EXE_wassette"))
+        .env("ROUND", round.to_string());
+    let ran = run(&home, &mut client);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
+    let seen: Json = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.stdout));
+    let expected = json!({
+        "server": "wassette",
+        "offered": offered,
+        "results": results,
+        "unknown": -32602,
+        "load": false,
+        "loaded": with_add,
+        "unload": false,
+        "unloaded": offered,
+    });
+    assert_eq!(seen, expected);
+}
+
+fn typescript(generation: &str, era: &str) -> Command {
+    let mut command = node();
+    command.arg(script("typescript.mjs")).args([generation, era]);
+    command
+}
+
+fn python(era: &str) -> Command {
+    let mut command = clean(&installed("WASSETTE_PYTHON"));
+    command.arg(script("python.py")).arg(era);
+    command
+}
+
+fn script(name: &str) -> PathBuf {
+    root().join("tests/it/clients").join(name)
+}
+
+/// Runs the MCP Inspector's command line against the program.
+fn inspect(home: &Home, era: &str, arguments: &[&str]) -> Ran {
+    let inspector = node_tools().join("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+    let mut command = node();
+    command
+        .arg(inspector)
+        .args(["--cli", env!("CARGO_BIN_EXE_wassette"), "run"])
+        .args(["--protocol-era", era, "--format", "json"])
+        .args(arguments);
+    run(home, &mut command)
+}
+
+/// Runs a client in a home. It ends by itself: each has its own bound on time.
+fn run(home: &Home, client: &mut Command) -> Ran {
+    let client = client.env("HOME", home.path()).current_dir(home.path());
+    Ran::of(client.stdin(Stdio::null()).output().unwrap())
+}
+
+fn node() -> Command {
+    let program = node_tools().join("node/bin/node");
+    let mut command = clean(&program.with_extension(std::env::consts::EXE_EXTENSION));
+    command.env("WASSETTE_NODE_TOOLS", node_tools());
+    command
+}
+
+fn node_tools() -> PathBuf {
+    installed("WASSETTE_NODE_TOOLS")
+}
+
+/// A program with nothing of our environment.
+fn clean(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    command
+}
+
+/// What `cargo xtask setup` installed and `cargo xtask test` names.
+fn installed(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    let path = path.unwrap_or_else(|| panic!("`{variable}` is not set: run `cargo xtask test`"));
+    assert!(path.exists(), "`{variable}` names nothing: {}", path.display());
+    path
+}
