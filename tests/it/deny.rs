@@ -60,19 +60,42 @@ fn files_are_denied_by_path_and_operation() {
 fn the_file_system_starter_says_that_nothing_was_granted() {
     let home = Home::new();
     home.json(&["component", "load", "starter:filesystem"]);
-    assert_eq!(home.json(&["tool", "invoke", "filesystem_roots"]), json!({ "result": [] }));
-    let ran = home.run(&["tool", "invoke", "filesystem_read", "--args", r#"{"path": "/etc/passwd"}"#]);
+    assert_eq!(
+        home.json(&["tool", "invoke", "filesystem_roots"]),
+        json!({ "result": [] })
+    );
+    let ran = home.run(&[
+        "tool",
+        "invoke",
+        "filesystem_read",
+        "--args",
+        r#"{"path": "/etc/passwd"}"#,
+    ]);
     assert_eq!(ran.code, 5);
-    assert!(ran.stderr.contains("/etc/passwd") && ran.stderr.contains("not granted"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("/etc/passwd") && ran.stderr.contains("not granted"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
 fn the_fetch_starter_says_that_nothing_was_granted() {
     let home = Home::new();
     home.json(&["component", "load", "starter:fetch"]);
-    let ran = home.run(&["tool", "invoke", "fetch_get", "--args", r#"{"url": "https://example.com/"}"#]);
+    let ran = home.run(&[
+        "tool",
+        "invoke",
+        "fetch_get",
+        "--args",
+        r#"{"url": "https://example.com/"}"#,
+    ]);
     assert_eq!(ran.code, 5);
-    assert!(ran.stderr.contains("denied: GET `https://example.com/`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("denied: GET `https://example.com/`"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn a_huge_line_is_refused_and_the_next_is_read() {
     let mut client = Client::initialized(&home, &[]);
     let huge = format!(
         r#"{{"jsonrpc":"2.0","id":7,"method":"ping","params":{{"x":"{}"}}}}"#,
-        "x".repeat(17 << 20)
+        "x".repeat(5 << 20)
     );
     client.send_line(&huge);
     let sum = client.call("add_add", json!({ "a": 1, "b": 2 }));

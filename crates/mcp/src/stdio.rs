@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::{Begin, Calls, Post};
 use crate::message::{Incoming, Reader, Refusal};
 
-/// Longest line that is read, in bytes. The same bound as other implementations have.
-const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest line that is read, in bytes. Arguments end at 1 MiB; the rest is room for their escapes. JSON of many
+/// small values becomes sixty times its size in memory, so a wider bound would be felt.
+const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What is read at once: what a pipe holds.
 const READ_BYTES: usize = 64 * 1024;
