@@ -294,8 +294,6 @@ const STARLINGMONKEY: Exceptions = &[
 struct Language {
     guest: &'static str,
     exceptions: Exceptions,
-    /// Whether its runtime looks for environment variables at its start, which a failure then mentions.
-    reads_environment: bool,
 }
 
 impl Language {
@@ -303,7 +301,6 @@ impl Language {
         Self {
             guest,
             exceptions: &[],
-            reads_environment: false,
         }
     }
 }
@@ -320,18 +317,12 @@ fn c() {
 
 #[test]
 fn go() {
-    check(&Language {
-        reads_environment: true,
-        ..Language::new("kitchen-go")
-    });
+    check(&Language::new("kitchen-go"));
 }
 
 #[test]
 fn python() {
-    check(&Language {
-        reads_environment: true,
-        ..Language::new("kitchen-python")
-    });
+    check(&Language::new("kitchen-python"));
 }
 
 #[test]
@@ -371,7 +362,7 @@ fn check(language: &Language) {
                 start.elapsed()
             );
         }
-        if !expected.is(&answer["result"], language.reads_environment) {
+        if !expected.is(&answer["result"]) {
             wrong.push(format!(
                 "{function} {arguments}\n  gave {answer}\n  not {expected:?}"
             ));
@@ -429,14 +420,8 @@ fn parse(text: &str) -> Json {
 
 impl Answer {
     /// Whether this is the whole result of a call.
-    fn is(self, result: &Json, reads_environment: bool) -> bool {
-        let failure = |text: &str| {
-            let mut content = vec![json!({ "type": "text", "text": text })];
-            if reads_environment {
-                content.push(json!({ "type": "text", "text": ENVIRONMENT_DENIED }));
-            }
-            json!({ "content": content, "isError": true })
-        };
+    fn is(self, result: &Json) -> bool {
+        let failure = |text: &str| json!({ "content": [{ "type": "text", "text": text }], "isError": true });
         match self {
             Value(value) => {
                 let structured = json!({ "result": parse(value) });
@@ -453,13 +438,11 @@ impl Answer {
                 result["isError"] == true
                     && result.get("structuredContent").is_none()
                     && first == Some(&format!("the component trapped: {class}"))
+                    && result["content"][1].is_null()
             }
         }
     }
 }
-
-const ENVIRONMENT_DENIED: &str = "The sandbox denied what the tool tried to do:\n- read environment variables\n\
-                                  Only the person who operates this server can allow it; ask them.";
 
 /// The files of compiled code, each with what tells it from one that was written anew.
 fn compiled(home: &Home) -> BTreeSet<(PathBuf, String)> {

@@ -282,13 +282,15 @@ fn failed(error: &CallError, output: &GuestOutput) -> Failure {
     Failure { kind, message }
 }
 
+/// What Rust prints after each panic; the line before it is the reason.
+const RUST_NOTE: &str = "note: run with `RUST_BACKTRACE";
+
 /// The last line a guest wrote to standard error: where most languages say why they gave up.
 fn last_words(stderr: &str) -> Option<String> {
-    let line = stderr
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
+    let lines = stderr.lines().rev().map(str::trim);
+    let line = lines
+        .into_iter()
+        .find(|line| !line.is_empty() && !line.starts_with(RUST_NOTE))?;
     Some(sanitize(line, LAST_WORDS_BYTES_MAX)).filter(|words| !words.is_empty())
 }
 
@@ -333,6 +335,8 @@ mod tests {
     fn last_words_are_the_last_line_that_says_something() {
         assert_eq!(last_words("a\n  b \n\n"), Some("b".to_owned()));
         assert_eq!(last_words(" \n"), None);
+        let panic = "thread '<unnamed>' panicked at src/lib.rs:1:1:\nno such zone\nnote: run with `RUST_BACKTRACE=1` to\n";
+        assert_eq!(last_words(panic), Some("no such zone".to_owned()));
         assert_eq!(last_words("\u{1b}[31mred"), Some("[31mred".to_owned()));
     }
 }

@@ -31,7 +31,7 @@ pub use command::{Actor, Change, Command, LoadRequest, Loaded, Outcome, Progress
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use inspect::{Ability, Inspection};
 pub use wassette_fetch::Starter;
-pub use wassette_policy::{Decision, Limits, Policy};
+pub use wassette_policy::{AccessKind, Decision, Limits, Policy};
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
 pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use serde_json::Value as Json;
-use wassette_host::{Annotations, CallResult, CatalogTool, Decision, ErrorKind, HostError};
+use wassette_host::{AccessKind, Annotations, CallResult, CatalogTool, Decision, ErrorKind, HostError};
 
 /// Denied accesses that are listed in a failed result.
 const DENIALS_MAX: usize = 8;
@@ -64,9 +64,13 @@ pub(crate) fn call_result(result: CallResult, accesses: &[Decision]) -> CallTool
 
 /// What the component was refused, for an agent that would otherwise guess why the call failed.
 ///
+/// The list of environment variables is left out: the runtimes of Go and Python read it at every start, that of
+/// Rust at every panic, and a model would blame the sandbox for what has other causes. The operator sees it.
+///
 /// SECURITY: names what was refused and who decides, and nothing that an agent could call to change it.
 fn denials(accesses: &[Decision]) -> Option<String> {
-    let denied: Vec<_> = accesses.iter().filter(|decision| !decision.allowed).collect();
+    let is_told = |decision: &&Decision| !decision.allowed && decision.kind != AccessKind::Environment;
+    let denied: Vec<_> = accesses.iter().filter(is_told).collect();
     if denied.is_empty() {
         return None;
     }

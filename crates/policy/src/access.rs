@@ -97,7 +97,35 @@ pub enum Access<'a> {
     Environment,
 }
 
+/// What sort of access it is, for whoever must tell them apart without reading their text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessKind {
+    /// An operation on the file system.
+    File,
+    /// An HTTP request.
+    Http,
+    /// A name lookup.
+    Resolve,
+    /// A raw socket.
+    Socket,
+    /// The list of environment variables. Many language runtimes read it at start and need nothing of it.
+    Environment,
+}
+
 impl Access<'_> {
+    /// What sort of access it is.
+    #[must_use]
+    pub fn kind(&self) -> AccessKind {
+        match self {
+            Self::File { .. } => AccessKind::File,
+            Self::Http { .. } => AccessKind::Http,
+            Self::Resolve { .. } => AccessKind::Resolve,
+            Self::Socket { .. } => AccessKind::Socket,
+            Self::Environment => AccessKind::Environment,
+        }
+    }
+
     /// The grant that would allow this access, in the words of the policy language.
     #[must_use]
     pub fn lacks(&self) -> String {

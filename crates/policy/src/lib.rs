@@ -11,6 +11,6 @@ mod access;
 mod limits;
 mod policy;
 
-pub use access::{Access, FileOperation, Protocol};
+pub use access::{Access, AccessKind, FileOperation, Protocol};
 pub use limits::Limits;
 pub use policy::{Decision, Denied, Permit, Policy};

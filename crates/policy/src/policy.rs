@@ -1,6 +1,6 @@
 //! The policy of one component and the decision it makes about each access.
 
-use crate::{Access, Limits};
+use crate::{Access, AccessKind, Limits};
 
 /// Everything one component may do and use. What it does not say is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Denied {
 /// One line of a call's report: an access, how often it was attempted, and what was decided.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Decision {
+    /// What sort of access it was.
+    pub kind: AccessKind,
     /// What was attempted.
     pub access: String,
     /// Whether it was allowed.

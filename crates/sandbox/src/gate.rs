@@ -4,7 +4,7 @@
 //! What was asked ends up in the call's report, so nothing a guest tried goes unseen.
 
 use std::sync::Arc;
-use wassette_policy::{Access, Decision, Denied, Permit, Policy};
+use wassette_policy::{Access, AccessKind, Decision, Denied, Permit, Policy};
 
 /// Different accesses one report lists. Repetitions of the same access are counted, not listed again.
 const DECISIONS_MAX: usize = 64;
@@ -41,7 +41,7 @@ impl Gate {
             Ok(_) => String::new(),
             Err(denied) => printable(&denied.lacks),
         };
-        self.record(printable(&access.to_string()), lacks);
+        self.record(access.kind(), printable(&access.to_string()), lacks);
         answer
     }
 
@@ -50,7 +50,7 @@ impl Gate {
         (std::mem::take(&mut self.decisions), self.unlisted)
     }
 
-    fn record(&mut self, access: String, lacks: String) {
+    fn record(&mut self, kind: AccessKind, access: String, lacks: String) {
         let allowed = lacks.is_empty();
         if let Some(known) = self
             .decisions
@@ -60,6 +60,7 @@ impl Gate {
             known.attempts = known.attempts.saturating_add(1);
         } else if self.decisions.len() < DECISIONS_MAX {
             self.decisions.push(Decision {
+                kind,
                 access,
                 allowed,
                 lacks,

@@ -115,7 +115,7 @@ async fn a_line_that_is_too_long_is_refused_and_skipped() {
     });
     assert!(transport.receive().await.is_some());
     let expected = json!({"jsonrpc": "2.0", "error": {
-        "code": -32600, "message": "a message may have at most 16777216 bytes",
+        "code": -32600, "message": format!("a message may have at most {LINE_BYTES_MAX} bytes"),
     }});
     assert_eq!(answer(&mut output).await, expected);
     drop(client.await.unwrap());

@@ -12,6 +12,7 @@ fn check(result: CallResult, accesses: &[Decision], expected: &Json) {
 
 fn denied(access: String) -> Decision {
     Decision {
+        kind: AccessKind::File,
         access,
         allowed: false,
         lacks: "a grant".to_owned(),
@@ -62,6 +63,20 @@ fn a_failure_is_text_alone_and_names_what_was_denied() {
         "isError": true,
     });
     check(CallResult::Failed(failure), &accesses, &expected);
+}
+
+#[test]
+fn a_runtime_that_lists_the_environment_is_no_reason_to_blame_the_sandbox() {
+    let environment = Decision {
+        kind: AccessKind::Environment,
+        ..denied("read environment variables".to_owned())
+    };
+    assert_eq!(denials(std::slice::from_ref(&environment)), None);
+    let text = denials(&[environment, denied("read `/x`".to_owned())]).unwrap();
+    assert!(
+        text.contains("- read `/x`") && !text.contains("environment"),
+        "{text}"
+    );
 }
 
 #[test]
