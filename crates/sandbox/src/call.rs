@@ -6,6 +6,7 @@
 
 use crate::component::Prepared;
 use crate::error::{CallError, Limit, TrapClass};
+use crate::limits::INSTANCES_MAX;
 use crate::state::{State, TICKS_PER_LOOK};
 use crate::stdio::GuestOutput;
 use crate::ticker::Ticking;
@@ -300,7 +301,7 @@ fn explain_engine(error: &wasmtime::Error, state: &State, limits: &Limits) -> Ca
 
 /// Limits that the engine enforces and reports as errors of its own.
 ///
-/// Three of them have no type in wasmtime 48, so their text is matched; the tests with real guests fail when
+/// Four of them have no type in wasmtime 48, so their text is matched; the tests with real guests fail when
 /// it changes.
 fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
     if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
@@ -322,6 +323,9 @@ fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
         return Some(Limit::HostCall {
             bytes_max: limits.host_call_bytes,
         });
+    }
+    if text.contains("instance count too high") {
+        return Some(Limit::Instances { max: INSTANCES_MAX });
     }
     if text.contains("too many handles") {
         return Some(Limit::Handles { max: limits.handles });

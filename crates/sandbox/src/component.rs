@@ -17,7 +17,7 @@ use wassette_compiled::{Label, OpenError};
 use wassette_wit::{FunctionPath, sanitize};
 
 /// Memories one component may have; more would not fit the pool.
-const MEMORIES_MAX: u32 = 16;
+const MEMORIES_MAX: u32 = 8;
 
 /// Imports that an error names, and the bytes of each name: a component may have thousands and call them anything.
 const MISSING_LISTED_MAX: usize = 8;

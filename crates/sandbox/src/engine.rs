@@ -369,7 +369,7 @@ fn pool(calls_max: u32) -> PoolingAllocationConfig {
         .max_unused_warm_slots(8)
         .total_component_instances(calls_max)
         .total_stacks(calls_max)
-        .total_core_instances(calls_max * 8)
+        .total_core_instances(calls_max * 16)
         .total_memories(calls_max * 4)
         .total_tables(calls_max * 8)
         .total_gc_heaps(1)

@@ -57,6 +57,11 @@ pub enum Limit {
         /// The most that was allowed.
         bytes_max: u64,
     },
+    /// Core instances of one call.
+    Instances {
+        /// The most that was allowed.
+        max: usize,
+    },
     /// Calls that run at the same time, or memory set aside for them.
     Calls,
 }
@@ -84,6 +89,7 @@ impl fmt::Display for Limit {
                     Bytes(*bytes_max)
                 )
             }
+            Self::Instances { max } => write!(f, "limit of {max} core instances reached"),
             Self::Calls => f.write_str("too many calls are running; try again"),
         }
     }

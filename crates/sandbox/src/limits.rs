@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 use wassette_policy::Limits;
 
-/// Core instances, memories and tables of one call. Composed components have tens, never hundreds.
-const INSTANCES_MAX: usize = 64;
-const MEMORIES_MAX: usize = 16;
+/// Core instances, memories and tables of one call. The guest in Python has some twenty instances; the pool has
+/// sixteen places for each call, so that a component with the most leaves half of the calls to others.
+pub(crate) const INSTANCES_MAX: usize = 32;
+const MEMORIES_MAX: usize = 8;
 const TABLES_MAX: usize = 64;
 
 /// Sums over all memories and tables of one wasm store.

@@ -36,15 +36,18 @@ struct Guest {
 
 impl Guest {
     fn load(sandbox: &Sandbox, name: &str) -> Self {
-        let wasm = wasm(name);
-        let world = World::read(&wasm).unwrap();
+        Self::of(sandbox, &wasm(name))
+    }
+
+    fn of(sandbox: &Sandbox, wasm: &[u8]) -> Self {
+        let world = World::read(wasm).unwrap();
         let tools = tools("guest", &world)
             .unwrap()
             .into_iter()
             .map(Arc::new)
             .collect();
         Self {
-            prepared: Arc::new(sandbox.prepare(&wasm).unwrap()),
+            prepared: Arc::new(sandbox.prepare(wasm).unwrap()),
             tools,
         }
     }
@@ -429,6 +432,51 @@ fn what_is_too_large_to_compile_is_refused_with_the_figure() {
         ),
         "{error}"
     );
+}
+
+/// A component with so many core instances, and a memory in each if wanted.
+fn instances(count: usize, memory: &str) -> Vec<u8> {
+    let instances: String = (0..count)
+        .map(|n| format!("(core instance $i{n} (instantiate $m))"))
+        .collect();
+    wat::parse_str(format!(
+        "(component (core module $m {memory} (func (export \"f\"))) {instances}
+           (func (export \"f\") (canon lift (core func $i0 \"f\"))))"
+    ))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn core_instances_and_memories_of_a_component_are_bounded() {
+    let sandbox = sandbox();
+    let error = sandbox.prepare(&instances(9, "(memory 1)")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PrepareError::TooLarge {
+                what: "memories",
+                found: 9,
+                max: 8
+            }
+        ),
+        "{error}"
+    );
+    for (count, error) in [
+        (32, None),
+        (
+            33,
+            Some(CallError::Limit {
+                limit: Limit::Instances { max: 32 },
+            }),
+        ),
+    ] {
+        let guest = Guest::of(&sandbox, &instances(count, ""));
+        assert_eq!(
+            guest.call("f", json!({})).await.result.err(),
+            error,
+            "{count} instances"
+        );
+    }
 }
 
 #[test]
