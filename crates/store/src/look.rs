@@ -39,6 +39,7 @@ mod imp {
     use std::os::unix::fs::{FileExt as _, MetadataExt as _};
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex, PoisonError, RwLock};
+    use std::time::{Duration, Instant};
 
     use crate::fs::{self, File};
 
@@ -85,21 +86,33 @@ mod imp {
     pub(super) struct Watch {
         path: PathBuf,
         current: RwLock<Arc<SharedMemory>>,
+        /// When the current file was last seen to have its name.
+        named: Mutex<Instant>,
     }
+
+    /// How often it is made sure that the file has its name: it loses it only when someone removes it from
+    /// under us, and asking costs as much as the look.
+    const NAME_INTERVAL: Duration = Duration::from_millis(100);
 
     impl Watch {
         pub(super) fn open(path: &Path) -> io::Result<Self> {
             Ok(Self {
                 path: path.to_owned(),
                 current: RwLock::new(open(path)?),
+                named: Mutex::new(Instant::now()),
             })
         }
 
         pub(super) fn mark(&self) -> io::Result<Mark> {
             let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            if named.elapsed() < NAME_INTERVAL {
+                return read(&current);
+            }
             // Our connection keeps the file in place. Should the pool have had to replace its connection,
             // or someone have removed the file, the open one has lost its name.
             if current.file.metadata()?.nlink() > 0 {
+                *named = Instant::now();
                 return read(&current);
             }
             let renewed = open(&self.path)?;

@@ -112,5 +112,7 @@ async fn removed_shared_memory_is_an_error_and_a_new_store_looks_different() {
     let again = home.open().await;
     assert_ne!(again.look().unwrap(), before);
     std::fs::remove_file(home.path("state.db-shm")).unwrap();
+    // Longer than the interval at which the file's name is looked at.
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     assert_eq!(again.look().unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }
