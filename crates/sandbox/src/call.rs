@@ -61,9 +61,10 @@ pub struct CallReport {
 }
 
 impl CallReport {
-    fn refused(limit: Limit) -> Self {
+    /// The report of a call that has no guest to report on.
+    fn without_guest(error: CallError) -> Self {
         Self {
-            result: Err(CallError::Limit { limit }),
+            result: Err(error),
             accesses: Vec::new(),
             accesses_unlisted: 0,
             usage: Usage::default(),
@@ -78,10 +79,14 @@ impl Prepared {
         let (shared, core) = (Arc::clone(&self.shared), Arc::clone(&self.core));
         let ticking = self.core.ticker.begin();
         if shared.calls() > shared.config.calls_max as usize {
-            return CallReport::refused(Limit::Calls);
+            return CallReport::without_guest(CallError::Limit { limit: Limit::Calls });
         }
-        let Ok(guests) = shared.guests() else {
-            return CallReport::refused(Limit::Calls);
+        let guests = match shared.guests() {
+            Ok(guests) => guests,
+            Err(error) => {
+                tracing::error!(%error, "no threads for guests");
+                return CallReport::without_guest(CallError::Panic);
+            }
         };
         let mut running = Box::pin(run(self, invocation, ticking));
         let first = {
@@ -93,7 +98,7 @@ impl Prepared {
             Poll::Ready(report) => report,
             Poll::Pending => {
                 let _ticking = core.ticker.begin_long();
-                Moved(guests.spawn(running)).await
+                Moved(guests.spawn(running)).join().await
             }
         }
     }
@@ -103,23 +108,9 @@ impl Prepared {
 struct Moved(JoinHandle<CallReport>);
 
 impl Moved {
-    async fn join(&mut self) -> CallReport {
-        match (&mut self.0).await {
-            Ok(report) => report,
-            Err(_panicked_or_shut_down) => CallReport {
-                result: Err(CallError::Panic),
-                ..CallReport::refused(Limit::Calls)
-            },
-        }
-    }
-}
-
-impl IntoFuture for Moved {
-    type Output = CallReport;
-    type IntoFuture = futures::future::BoxFuture<'static, CallReport>;
-
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move { self.join().await })
+    async fn join(mut self) -> CallReport {
+        let joined = (&mut self.0).await;
+        joined.unwrap_or_else(|_panicked_or_shut_down| CallReport::without_guest(CallError::Panic))
     }
 }
 
