@@ -1,16 +1,19 @@
 //! What a component may do, as plain data and one decision.
 //!
-//! This crate is pure: no clock, no file, no network, no async. [`Policy::authorize`] is the only way to
-//! obtain a [`Permit`], and every effect in the sandbox takes a permit by value, so an effect without a
-//! decision does not compile.
-//!
-//! The only policy that exists today is the empty one with its limits: everything is denied. The policy
-//! language that widens it is not built yet, and nothing here pretends that it is.
+//! This crate is pure: no clock, no file, no network, no async. [`Authority::authorize`] is the only way to
+//! obtain a [`Permit`], and every effect in the sandbox takes a permit, so an effect without a decision does
+//! not compile.
 
 mod access;
 mod limits;
+mod path;
 mod policy;
+mod url;
 
-pub use access::{Access, AccessKind, FileOperation, Protocol};
-pub use limits::Limits;
-pub use policy::{Decision, Denied, Permit, Policy};
+pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
+pub use limits::{Limits, Rate};
+pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
+pub use policy::{
+    Authority, Decision, Denied, Layer, Mount, Permit, Place, Policy, SecretUse, Variable,
+};
+pub use url::{Host, HttpTarget, ParseTargetError, Scheme};

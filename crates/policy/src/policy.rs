@@ -1,29 +1,119 @@
-//! The policy of one component and the decision it makes about each access.
+//! What was granted to one component, the operator's ceiling above it, and the decision both make.
 
-use crate::{Access, AccessKind, Limits};
+use crate::access::{Access, AccessKind};
+use crate::limits::Limits;
+use crate::path::AbsolutePath;
+use crate::url::HttpTarget;
+use std::sync::Arc;
 
-/// Everything one component may do and use. What it does not say is denied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+/// Everything one component was granted. What it does not say is denied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {}
+
+/// What one component may do: its policy below the operator's ceiling, and the limits of its calls.
+///
+/// This is all that the sandbox knows of policies. An access needs both layers.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    granted: Arc<Policy>,
+    ceiling: Option<Arc<Policy>>,
     limits: Limits,
 }
 
+/// A folder or file of this machine, and where a guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where the guest sees it.
+    pub guest: AbsolutePath,
+    /// Where it is: the grant's path, or the part of it before the first `*`.
+    pub host: AbsolutePath,
+    /// Whether mount points below it are entered.
+    pub enters_submounts: bool,
+    /// Whether anything below it was granted for writing.
+    pub is_writable: bool,
+}
+
+/// Where a guest's path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// Into a mount.
+    Inside {
+        /// The one with the longest matching guest path.
+        mount: &'a Mount,
+        /// What follows below it, without leading `/`; empty at the mount itself.
+        below: String,
+    },
+    /// To a folder that exists only because a mount is somewhere below it.
+    Above,
+    /// Nowhere that was granted.
+    Outside,
+}
+
+/// A secret that the gate puts on requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    /// The secret's name.
+    pub name: String,
+    /// The header that carries it, lower case.
+    pub header: String,
+    /// The header's value before and after the secret.
+    pub before: String,
+    /// See `before`.
+    pub after: String,
+}
+
+/// A variable that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// A literal value instead of the server's own variable.
+    pub value: Option<String>,
+}
+
 impl Policy {
-    /// The policy of a component nobody has granted anything: all denied, default limits.
+    /// The policy of a component nobody has granted anything.
     #[must_use]
     pub const fn empty() -> Self {
+        Self {}
+    }
+}
+
+impl Authority {
+    /// A policy below a ceiling, if there is one. `defaults` holds for each limit that neither sets; a limit
+    /// of the ceiling is never exceeded.
+    #[must_use]
+    pub fn new(granted: Arc<Policy>, ceiling: Option<Arc<Policy>>, defaults: &Limits) -> Self {
         Self {
-            limits: Limits::DEFAULT,
+            granted,
+            ceiling,
+            limits: defaults.clone(),
         }
     }
 
-    /// The same authority under other limits.
+    /// Nothing granted, under these limits.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits }
+    pub fn nothing(limits: Limits) -> Self {
+        Self {
+            granted: Arc::new(Policy::empty()),
+            ceiling: None,
+            limits,
+        }
     }
 
-    /// The bounds of one call.
+    /// What was granted.
+    #[must_use]
+    pub fn granted(&self) -> &Policy {
+        &self.granted
+    }
+
+    /// The operator's ceiling.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<&Policy> {
+        self.ceiling.as_deref()
+    }
+
+    /// The bounds of each call.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
@@ -33,22 +123,73 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`Denied`] when no grant covers the access. There are no grants yet, so every access is denied.
+    /// [`Denied`] when the policy does not allow it, or the ceiling does not.
     pub fn authorize(&self, access: &Access<'_>) -> Result<Permit, Denied> {
         Err(Denied {
             access: access.to_string(),
             lacks: access.lacks(),
+            layer: Layer::Granted,
+            rule: None,
         })
+    }
+
+    /// The folders and files a guest sees, by guest path.
+    #[must_use]
+    pub fn mounts(&self) -> &[Mount] {
+        &[]
+    }
+
+    /// Where a guest's path leads. A lexical answer: links are the sandbox's business.
+    #[must_use]
+    pub fn locate(&self, path: &AbsolutePath) -> Place<'_> {
+        let _nothing_is_granted_yet = path;
+        Place::Outside
+    }
+
+    /// The variables a guest gets, if they are authorized one by one.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        [].into_iter()
+    }
+
+    /// The secrets to be put on a request, if they are authorized one by one.
+    pub fn secrets(&self, target: &HttpTarget) -> impl Iterator<Item = &SecretUse> {
+        let _nothing_is_granted_yet = target;
+        [].into_iter()
+    }
+
+    /// Whether any rule allows raw sockets of any kind, or HTTP to anywhere. A quick no for code that would
+    /// otherwise prepare for nothing.
+    #[must_use]
+    pub fn has_network(&self) -> bool {
+        false
     }
 }
 
-/// Proof that an access was allowed. Only [`Policy::authorize`] makes one.
-#[derive(Debug)]
-pub struct Permit {
-    _made_by_authorize: (),
+/// Which layer decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// The component's own policy.
+    Granted,
+    /// The operator's ceiling.
+    Ceiling,
 }
 
-/// A refused access and the grant that was missing. For the operator; agents get less.
+/// Proof that an access was allowed. Only [`Authority::authorize`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    rule: Arc<str>,
+}
+
+impl Permit {
+    /// The rule that allowed it, as the printed policy has it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+/// A refused access, and why. For the operator; agents get less.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("denied: {access}; it lacks {lacks}")]
 pub struct Denied {
@@ -56,6 +197,10 @@ pub struct Denied {
     pub access: String,
     /// The missing grant, for example ``a storage grant for `fs:///etc/passwd` with read``.
     pub lacks: String,
+    /// Whose no it is.
+    pub layer: Layer,
+    /// The rule that denies it; `None` when no rule allows it.
+    pub rule: Option<Arc<str>>,
 }
 
 /// One line of a call's report: an access, how often it was attempted, and what was decided.
@@ -69,95 +214,9 @@ pub struct Decision {
     pub allowed: bool,
     /// The missing grant when it was denied; empty when allowed.
     pub lacks: String,
+    /// The rule that decided; empty when no rule speaks of the access.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rule: String,
     /// Attempts with this same text.
     pub attempts: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{FileOperation, Protocol};
-
-    #[track_caller]
-    fn check(access: Access<'_>, attempted: &str, lacks: &str) {
-        let denied = Policy::empty()
-            .authorize(&access)
-            .expect_err("the empty policy denies everything");
-        assert_eq!(
-            denied,
-            Denied {
-                access: attempted.to_owned(),
-                lacks: lacks.to_owned()
-            }
-        );
-    }
-
-    #[test]
-    fn the_empty_policy_denies_every_access_and_names_the_missing_grant() {
-        let file = |operation| Access::File {
-            path: "/etc/passwd",
-            operation,
-        };
-        check(
-            file(FileOperation::Read),
-            "read `/etc/passwd`",
-            "a storage grant for `fs:///etc/passwd` with read",
-        );
-        check(
-            file(FileOperation::List),
-            "list `/etc/passwd`",
-            "a storage grant for `fs:///etc/passwd` with read",
-        );
-        check(
-            file(FileOperation::Write),
-            "write `/etc/passwd`",
-            "a storage grant for `fs:///etc/passwd` with write",
-        );
-        check(
-            file(FileOperation::Remove),
-            "remove `/etc/passwd`",
-            "a storage grant for `fs:///etc/passwd` with write",
-        );
-        check(
-            Access::Http {
-                method: "GET",
-                url: "https://example.com/a",
-            },
-            "GET `https://example.com/a`",
-            "a network grant for the host of `https://example.com/a`",
-        );
-        check(
-            Access::Resolve {
-                host_name: "example.com",
-            },
-            "look up `example.com`",
-            "a network grant that names `example.com`",
-        );
-        check(
-            Access::Socket {
-                protocol: Protocol::Udp,
-            },
-            "open a udp socket",
-            "a network grant by cidr, port and protocol udp",
-        );
-        check(
-            Access::Environment,
-            "read environment variables",
-            "a grant for each environment variable it needs",
-        );
-    }
-
-    #[test]
-    fn limits_are_replaced_without_granting_anything() {
-        let tight = Limits {
-            memory_bytes: 1,
-            ..Limits::DEFAULT
-        };
-        let policy = Policy::empty().with_limits(tight.clone());
-        assert_eq!(policy.limits(), &tight);
-        assert!(
-            policy.authorize(&Access::Environment).is_err(),
-            "limits are not grants"
-        );
-    }
 }

@@ -1,0 +1,1 @@
+//! Secrets at rest: kept for a component, shown to nobody.
