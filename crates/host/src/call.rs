@@ -8,8 +8,10 @@ use crate::error::HostError;
 use serde_json::Value as Json;
 use std::fmt;
 use std::sync::Arc;
-use wassette_policy::{Decision, Policy};
-use wassette_sandbox::{CallError, CallReport as GuestReport, GuestOutput, Invocation, Limit, Usage};
+use wassette_policy::{Authority, Decision};
+use wassette_sandbox::{
+    CallError, CallReport as GuestReport, Control, GuestOutput, Invocation, Limit, Surroundings, Usage,
+};
 use wassette_wit::{Tool, Type, Value, encode, sanitize};
 
 /// Bytes of the guest's own last words in the text of a trap.
@@ -83,6 +85,8 @@ pub enum FailureKind {
     Limit,
     /// The guest exited.
     Exit,
+    /// What it used was revoked while it ran.
+    Revoked,
 }
 
 impl FailureKind {
@@ -92,13 +96,14 @@ impl FailureKind {
             Self::Trap => "trap",
             Self::Limit => "limit",
             Self::Exit => "exit",
+            Self::Revoked => "revoked",
         }
     }
 }
 
 /// What a call runs under: what it may do, and the line in the audit file that says it was begun.
-struct Authority {
-    policy: Arc<Policy>,
+struct Admitted {
+    authority: Arc<Authority>,
     entry: Entry,
 }
 
@@ -125,10 +130,10 @@ impl Host {
             .begin(&begin, actor)
             .map_err(|source| HostError::Audit { source })?;
         // The policy is the component's as of this catalog: what is granted later counts from the next call on.
-        let policy = catalog
+        let authority = catalog
             .component(&found.component)
-            .map_or_else(|| Arc::clone(&self.inner.policy), |c| Arc::clone(&c.policy));
-        self.run(found, arguments, Authority { policy, entry }).await
+            .map_or_else(|| Arc::clone(&self.inner.nothing), |c| Arc::clone(&c.authority));
+        self.run(found, arguments, Admitted { authority, entry }).await
     }
 
     fn decode(&self, tool: &Tool, arguments: &Json) -> Result<Vec<Value>, HostError> {
@@ -143,7 +148,7 @@ impl Host {
         &self,
         found: &CatalogTool,
         arguments: Vec<Value>,
-        Authority { policy, entry }: Authority,
+        Admitted { authority, entry }: Admitted,
     ) -> Result<CallReport, HostError> {
         let prepared = match self.inner.code.prepared(found.digest).await {
             Ok(prepared) => prepared,
@@ -160,7 +165,7 @@ impl Host {
             .call(Invocation {
                 tool: Arc::clone(&found.tool),
                 arguments,
-                policy,
+                control: Control::new(authority, Arc::new(Surroundings::default())),
             })
             .await;
         conclude(&found.tool, report, entry)
@@ -272,6 +277,7 @@ fn failed(error: &CallError, output: &GuestOutput) -> Failure {
     let kind = match error {
         CallError::Trap { .. } | CallError::NoSuchFunction { .. } | CallError::Panic => FailureKind::Trap,
         CallError::Limit { .. } => FailureKind::Limit,
+        CallError::Revoked { .. } => FailureKind::Revoked,
         CallError::Exit { .. } => FailureKind::Exit,
     };
     let is_busy = matches!(error, CallError::Limit { limit: Limit::Calls });

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wassette_policy::Policy;
+use wassette_policy::Authority;
 use wassette_store::{ComponentId, Digest, Record, Snapshot};
 use wassette_wit::{Omitted, Tool, ToolName};
 
@@ -71,7 +71,7 @@ pub struct Component {
     pub installed_ms: u64,
     /// The store's change that wrote it.
     pub(crate) epoch: u64,
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// Whether a component can be used.
@@ -130,7 +130,7 @@ impl Catalog {
     }
 
     /// The catalog of a later snapshot. What did not change is shared with this one.
-    pub(crate) fn next(&self, snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
+    pub(crate) fn next(&self, snapshot: Snapshot, nothing: &Arc<Authority>) -> Self {
         let mut next = Self {
             revision: Revision(self.revision.0 + 1),
             epoch: Some(snapshot.epoch),
@@ -143,7 +143,7 @@ impl Catalog {
                 .filter(|known| known.epoch == record.epoch);
             let component = known
                 .cloned()
-                .unwrap_or_else(|| Arc::new(Component::of(record, policy)));
+                .unwrap_or_else(|| Arc::new(Component::of(record, nothing)));
             for tool in &component.tools {
                 next.tools.insert(tool.tool.name.clone(), Arc::clone(tool));
             }
@@ -187,7 +187,7 @@ impl Catalog {
 
 impl Component {
     /// Reads one record. What cannot be understood makes the component unavailable, and nothing else.
-    fn of(record: Record, policy: &Arc<Policy>) -> Self {
+    fn of(record: Record, nothing: &Arc<Authority>) -> Self {
         let (contract, state) = match understand(&record) {
             Ok(contract) => (contract, ComponentState::Ready),
             Err(reason) => (
@@ -211,7 +211,7 @@ impl Component {
             omitted: contract.omitted,
             installed_ms: record.installed_ms,
             epoch: record.epoch,
-            policy: Arc::clone(policy),
+            authority: Arc::clone(nothing),
         }
     }
 }
@@ -234,6 +234,7 @@ fn understand(record: &Record) -> Result<Contract, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wassette_policy::Limits;
 
     fn record(id: &str, epoch: u64, policy: &str, contract: &str) -> Record {
         Record {
@@ -257,7 +258,7 @@ mod tests {
             epoch: 1,
             records: vec![record("a", 1, policy, contract)],
         };
-        let catalog = Catalog::empty().next(snapshot, &Arc::new(Policy::empty()));
+        let catalog = Catalog::empty().next(snapshot, &Arc::new(Authority::nothing(Limits::DEFAULT)));
         let states: Vec<_> = catalog.components().map(|c| c.state.clone()).collect();
         let [ComponentState::Unavailable(found)] = states.as_slice() else {
             panic!("served: {states:?}")
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_did_not_change_is_shared_between_catalogs() {
-        let policy = Arc::new(Policy::empty());
+        let nothing = Arc::new(Authority::nothing(Limits::DEFAULT));
         let contract = empty_contract();
         let records = |b| {
             vec![
@@ -293,14 +294,14 @@ mod tests {
                 epoch: 2,
                 records: records(2),
             },
-            &policy,
+            &nothing,
         );
         let second = first.next(
             Snapshot {
                 epoch: 3,
                 records: records(3),
             },
-            &policy,
+            &nothing,
         );
         let shared = |id: &str| {
             let id: ComponentId = id.parse().expect("an id");

@@ -31,6 +31,7 @@ pub use command::{Actor, Change, Command, LoadRequest, Loaded, Outcome, Progress
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use inspect::{Ability, Inspection};
 pub use wassette_fetch::Starter;
+use wassette_policy::Authority;
 pub use wassette_policy::{AccessKind, Decision, Limits, Policy};
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
@@ -80,7 +81,7 @@ pub struct Host {
 #[derive(Debug)]
 struct Inner {
     config: HostConfig,
-    policy: Arc<Policy>,
+    nothing: Arc<Authority>,
     store: Store,
     sandbox: Sandbox,
     fetcher: Fetcher,
@@ -107,7 +108,7 @@ impl Host {
         let audit = Audit::open(&store, config.clock)?;
         let sandbox = Sandbox::new(&config.sandbox)?;
         let inner = Inner {
-            policy: Arc::new(Policy::empty().with_limits(config.limits.clone())),
+            nothing: Arc::new(Authority::nothing(config.limits.clone())),
             code: Code::new(store.clone(), sandbox.clone()),
             loads: Semaphore::new(LOADS_MAX),
             fetcher: Fetcher::new(FetchLimits::default(), config.starters),
@@ -178,7 +179,7 @@ impl Host {
             .map_err(|source| HostError::Store { source })?;
         let current = self.catalog();
         if current.epoch() != Some(snapshot.epoch) {
-            let next = current.next(snapshot, &inner.policy);
+            let next = current.next(snapshot, &inner.nothing);
             inner.code.retain(&next);
             let revision = next.revision();
             *inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);

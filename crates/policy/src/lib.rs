@@ -13,7 +13,5 @@ mod url;
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
 pub use limits::{Limits, Rate};
 pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
-pub use policy::{
-    Authority, Decision, Denied, Layer, Mount, Permit, Place, Policy, SecretUse, Variable,
-};
+pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, Policy, SecretUse, Variable};
 pub use url::{Host, HttpTarget, ParseTargetError, Scheme};

@@ -5,6 +5,7 @@
 //! so it never holds up the thread that reads the protocol.
 
 use crate::component::Prepared;
+use crate::control::{Control, Ended};
 use crate::error::{CallError, Limit, TrapClass};
 use crate::limits::INSTANCES_MAX;
 use crate::state::{State, TICKS_PER_LOOK};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
-use wassette_policy::{Decision, Limits, Policy};
+use wassette_policy::{Decision, Limits};
 use wassette_wit::{Tool, Value};
 
 /// What to call, with what, under which policy.
@@ -30,8 +31,8 @@ pub struct Invocation {
     pub tool: Arc<Tool>,
     /// One value for each parameter.
     pub arguments: Vec<Value>,
-    /// What the guest may do and use.
-    pub policy: Arc<Policy>,
+    /// What the guest may do and use, and the hand on it while it runs.
+    pub control: Arc<Control>,
 }
 
 /// What a call used.
@@ -124,16 +125,26 @@ async fn run(prepared: Arc<Prepared>, invocation: Invocation, ticking: Ticking) 
     let Invocation {
         tool,
         arguments,
-        policy,
+        control,
     } = invocation;
-    let mut store = new_store(&prepared, Arc::clone(&policy));
+    let mut store = new_store(&prepared, Arc::clone(&control));
+    let limits = store.data().gate.limits().clone();
     let guarded = AssertUnwindSafe(invoke(&prepared, &mut store, &tool, arguments)).catch_unwind();
-    let outcome = match tokio::time::timeout(policy.limits().time, guarded).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_panic)) => Err(Failure::Panic),
-        Err(_elapsed) => Err(Failure::OutOfTime),
+    let outcome = tokio::select! {
+        biased;
+        ended = control.until_ended() => Err(Failure::Ended(ended)),
+        outcome = tokio::time::timeout(limits.time, guarded) => match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(Failure::Panic),
+            Err(_elapsed) => Err(Failure::OutOfTime),
+        },
     };
-    let result = outcome.map_err(|failure| explain(failure, store.data(), policy.limits()));
+    // An end that came while the guest was on its way out counts too: what it returned was revoked or over a limit.
+    let outcome = match control.ended() {
+        Some(ended) => Err(Failure::Ended(ended.clone())),
+        None => outcome,
+    };
+    let result = outcome.map_err(|failure| explain(failure, store.data(), &limits));
     let report = report(result, store.data_mut());
     drop((store, ticking));
     report
@@ -145,13 +156,15 @@ enum Failure {
     Value(ConvertError),
     Engine(wasmtime::Error),
     OutOfTime,
+    Ended(Ended),
     Panic,
 }
 
-fn new_store(prepared: &Prepared, policy: Arc<Policy>) -> Store<State> {
-    let limits = policy.limits();
+fn new_store(prepared: &Prepared, control: Arc<Control>) -> Store<State> {
+    let state = State::new(control);
+    let limits = state.gate.limits();
     let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
-    let mut store = Store::new(&prepared.core.engine, State::new(policy));
+    let mut store = Store::new(&prepared.core.engine, state);
     store.limiter(|state| &mut state.ledger);
     store.set_hostcall_fuel(usize::try_from(host_call_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(usize::try_from(handles).unwrap_or(usize::MAX));
@@ -185,7 +198,7 @@ async fn invoke(
         },
     );
     let returned = results.await.map_err(Failure::Engine)?;
-    let bytes_max = store.data().gate.policy().limits().output_bytes;
+    let bytes_max = store.data().gate.limits().output_bytes;
     match (&tool.result, returned) {
         (Some(ty), Some(val)) => Lift::new(bytes_max)
             .lift(ty, val)
@@ -256,6 +269,8 @@ fn explain(failure: Failure, state: &State, limits: &Limits) -> CallError {
     match failure {
         Failure::NoSuchFunction(function) => CallError::NoSuchFunction { function },
         Failure::Panic => CallError::Panic,
+        Failure::Ended(Ended::Limit(reached)) => limit(reached),
+        Failure::Ended(Ended::Revoked { access }) => CallError::Revoked { access },
         Failure::OutOfTime => limit(Limit::Time { max: limits.time }),
         Failure::Value(ConvertError::TooLarge) => limit(Limit::Output {
             bytes_max: limits.output_bytes,

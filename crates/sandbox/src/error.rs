@@ -64,6 +64,36 @@ pub enum Limit {
     },
     /// Calls that run at the same time, or memory set aside for them.
     Calls,
+    /// HTTP requests of one call.
+    Requests {
+        /// The most that was allowed.
+        max: u64,
+    },
+    /// Bytes sent out in one call.
+    Egress {
+        /// The most that was allowed.
+        bytes_max: u64,
+    },
+    /// Bytes received in one call.
+    Ingress {
+        /// The most that was allowed.
+        bytes_max: u64,
+    },
+    /// Bytes read from files in one call.
+    FileRead {
+        /// The most that was allowed.
+        bytes_max: u64,
+    },
+    /// Bytes written to files in one call.
+    FileWrite {
+        /// The most that was allowed.
+        bytes_max: u64,
+    },
+    /// Files, folders and links made in one call.
+    Files {
+        /// The most that was allowed.
+        max: u64,
+    },
 }
 
 impl fmt::Display for Limit {
@@ -91,6 +121,28 @@ impl fmt::Display for Limit {
             }
             Self::Instances { max } => write!(f, "limit of {max} core instances reached"),
             Self::Calls => f.write_str("too many calls are running; try again"),
+            Self::Requests { max } => write!(f, "limit of {max} requests in one call reached"),
+            Self::Egress { bytes_max } => {
+                write!(f, "limit of {} sent in one call reached", Bytes(*bytes_max))
+            }
+            Self::Ingress { bytes_max } => {
+                write!(f, "limit of {} received in one call reached", Bytes(*bytes_max))
+            }
+            Self::FileRead { bytes_max } => {
+                write!(
+                    f,
+                    "limit of {} read from files in one call reached",
+                    Bytes(*bytes_max)
+                )
+            }
+            Self::FileWrite { bytes_max } => {
+                write!(
+                    f,
+                    "limit of {} written to files in one call reached",
+                    Bytes(*bytes_max)
+                )
+            }
+            Self::Files { max } => write!(f, "limit of {max} files made in one call reached"),
         }
     }
 }
@@ -183,6 +235,12 @@ pub enum CallError {
     NoSuchFunction {
         /// The function asked for.
         function: String,
+    },
+    /// What the call had used was revoked while it ran.
+    #[error("the call was ended: its permission to {access} was revoked")]
+    Revoked {
+        /// The access that is no longer allowed.
+        access: String,
     },
     /// A host function panicked. Our fault, confined to this call.
     #[error("an internal error ended the call")]

@@ -16,7 +16,7 @@ use types::{
 };
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
-use wassette_policy::{Access, FileOperation};
+use wassette_policy::{AbsolutePath, Access, AccessKind, FileOperation};
 
 mod bindings {
     //! Generated from `wit/`; what it uses of other packages comes from wasmtime-wasi.
@@ -86,10 +86,17 @@ impl Files<'_> {
     ) -> Answer<T> {
         self.table.get(folder)?;
         let path = absolute(path);
-        let _denied = self.gate.authorize(&Access::File {
-            path: &path,
-            operation,
-        });
+        let _denied = match path.parse::<AbsolutePath>() {
+            Ok(path) => self.gate.authorize(&Access::File {
+                path: &path,
+                operation,
+            }),
+            Err(_not_a_path) => self.gate.authorize(&Access::Malformed {
+                kind: AccessKind::File,
+                text: &path,
+                why: "the path leads out of the root",
+            }),
+        };
         Ok(Err(ErrorCode::Access))
     }
 

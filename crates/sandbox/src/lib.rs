@@ -9,6 +9,7 @@
 
 mod call;
 mod component;
+mod control;
 mod engine;
 mod error;
 mod filesystem;
@@ -23,6 +24,7 @@ mod value;
 
 pub use call::{CallReport, Invocation, Usage};
 pub use component::{MissingImport, PrepareError, Prepared, missing};
+pub use control::{Control, Surroundings};
 pub use engine::{Allocation, CompileLimits, NewSandboxError, Sandbox, SandboxConfig};
 pub use error::{CallError, Limit, TrapClass};
 pub use stdio::GuestOutput;

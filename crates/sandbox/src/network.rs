@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks, WasiHttpView as _,
 };
-use wassette_policy::{Access, Protocol};
+use wassette_policy::{Access, AccessKind, HttpTarget, Protocol};
 
 /// The name under which wasmtime links the types of requests.
 const HTTP_TYPES: &str = "wasi:http/types@0.2.12";
@@ -53,12 +53,15 @@ impl WasiHttpHooks for Gate {
         _finished: Finished,
     ) -> Answer {
         let url = request.uri().to_string();
-        let access = Access::Http {
-            method: request.method().as_str(),
-            url: &url,
-        };
         // A permit cannot be had yet: no policy grants a host. Whoever adds one sends the request here.
-        let _denied = self.authorize(&access);
+        let _denied = match HttpTarget::parse(request.method().as_str(), &url) {
+            Ok(target) => self.authorize(&Access::Http(&target)),
+            Err(error) => self.authorize(&Access::Malformed {
+                kind: AccessKind::Http,
+                text: &url,
+                why: &error.to_string(),
+            }),
+        };
         Box::new(async { Err(HttpError::HttpRequestDenied) })
     }
 }

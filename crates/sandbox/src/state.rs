@@ -1,5 +1,6 @@
 //! What one call owns inside its wasm store. Built from nothing for each call and dropped with it.
 
+use crate::control::{Control, Ended};
 use crate::error::Limit;
 use crate::gate::Gate;
 use crate::limits::{Ledger, Stopwatch};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use wasmtime::{CallHook, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use wassette_policy::Policy;
+use wassette_policy::Limits;
 
 /// Bytes of all headers of one HTTP message, as wasmtime counts them.
 const HTTP_FIELD_BYTES_MAX: usize = 32 << 10;
@@ -31,8 +32,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(policy: Arc<Policy>) -> Self {
-        let limits = policy.limits();
+    pub(crate) fn new(control: Arc<Control>) -> Self {
+        let gate = Gate::new(control);
+        let limits = gate.limits();
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
@@ -43,9 +45,9 @@ impl State {
             stopwatch: Stopwatch::new(),
             table,
             interrupted: None,
-            wasi: context(&policy, &stdout, &stderr),
+            wasi: context(limits, &stdout, &stderr),
             http,
-            gate: Gate::new(policy),
+            gate,
             stdout,
             stderr,
         }
@@ -62,7 +64,13 @@ impl State {
     /// Looks at a running guest, once for each tick: out of time, or may it go on after others had a turn?
     pub(crate) fn look(&mut self) -> UpdateDeadline {
         self.stopwatch.stop();
-        let limits = self.gate.policy().limits();
+        if let Some(ended) = self.gate.control().ended() {
+            if let Ended::Limit(limit) = ended {
+                self.interrupted = Some(limit.clone());
+            }
+            return UpdateDeadline::Interrupt;
+        }
+        let limits = self.gate.limits();
         if self.stopwatch.used() >= limits.cpu {
             self.interrupted = Some(Limit::Cpu { max: limits.cpu });
             return UpdateDeadline::Interrupt;
@@ -87,7 +95,7 @@ impl State {
 
 /// A WASI context that inherits nothing. Standard input is closed, there are no arguments, variables or
 /// folders, and sockets are off below the gate as well.
-fn context(policy: &Policy, stdout: &Capture, stderr: &Capture) -> WasiCtx {
+fn context(limits: &Limits, stdout: &Capture, stderr: &Capture) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(stdout.clone())
         .stderr(stderr.clone())
@@ -95,7 +103,7 @@ fn context(policy: &Policy, stdout: &Capture, stderr: &Capture) -> WasiCtx {
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .socket_addr_check(|_address, _use| Box::pin(async { false }))
-        .max_random_size(policy.limits().random_bytes)
+        .max_random_size(limits.random_bytes)
         .build()
 }
 

@@ -14,10 +14,10 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use wassette_policy::{Limits, Policy};
+use wassette_policy::{Authority, Limits};
 use wassette_sandbox::{
-    Allocation, CallError, CallReport, Invocation, Limit, PrepareError, Prepared, Sandbox, SandboxConfig,
-    TrapClass,
+    Allocation, CallError, CallReport, Control, Invocation, Limit, PrepareError, Prepared, Sandbox,
+    SandboxConfig, TrapClass,
 };
 use wassette_wit::{Tool, World, encode, tools};
 
@@ -60,12 +60,12 @@ impl Guest {
     async fn call_within(&self, function: &str, arguments: Json, limits: Limits) -> CallReport {
         let tool = self.tool(function);
         let arguments = tool.decode_arguments(&arguments).unwrap();
-        let policy = Arc::new(Policy::empty().with_limits(limits));
+        let control = Control::nothing(Authority::nothing(limits));
         Arc::clone(&self.prepared)
             .call(Invocation {
                 tool,
                 arguments,
-                policy,
+                control,
             })
             .await
     }

@@ -17,8 +17,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use wassette_policy::{Limits, Policy};
-use wassette_sandbox::{Invocation, Sandbox, SandboxConfig};
+use wassette_policy::{Authority, Limits};
+use wassette_sandbox::{Control, Invocation, Sandbox, SandboxConfig};
 use wassette_wit::{Label, Tool, Type, Value, World, encode, tools};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -146,11 +146,11 @@ async fn echo(sandbox: &Sandbox, ty: &Type, value: &Value) -> (serde_json::Value
     let sent = encode(&Type::List(Arc::new(ty.clone())), value);
     let arguments = tool.decode_arguments(&json!({ "v": sent })).unwrap();
     let tool = Arc::new(tool);
-    let policy = Arc::new(Policy::empty().with_limits(Limits::DEFAULT));
+    let control = Control::nothing(Authority::nothing(Limits::DEFAULT));
     let invocation = Invocation {
         tool: Arc::clone(&tool),
         arguments,
-        policy,
+        control,
     };
     let report = Arc::new(sandbox.prepare(&wasm).unwrap()).call(invocation).await;
     let returned = report.result.unwrap().expect("a list");

@@ -12,8 +12,8 @@
 use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
-use wassette_policy::Policy;
-use wassette_sandbox::{Invocation, PrepareError, Prepared, Sandbox, SandboxConfig};
+use wassette_policy::{Authority, Limits};
+use wassette_sandbox::{Control, Invocation, PrepareError, Prepared, Sandbox, SandboxConfig};
 use wassette_wit::{Tool, World, encode, tools};
 
 /// A component from `tests/components`.
@@ -42,7 +42,7 @@ impl Guest {
         let invocation = Invocation {
             tool: Arc::clone(&tool),
             arguments: tool.decode_arguments(&arguments).unwrap(),
-            policy: Arc::new(Policy::empty()),
+            control: Control::nothing(Authority::nothing(Limits::DEFAULT)),
         };
         let report = Arc::clone(&self.prepared).call(invocation).await;
         encode(tool.result.as_ref().unwrap(), &report.result.unwrap().unwrap())
