@@ -12,6 +12,7 @@ fn check(result: CallResult, accesses: &[Decision], expected: &Json) {
 
 fn denied(access: String) -> Decision {
     Decision {
+        rule: String::new(),
         kind: AccessKind::File,
         access,
         allowed: false,
