@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `cargo xtask bench` takes.
@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Three rounds instead of nine, which are too few to be written into BENCHMARKS.md.
     #[arg(long)]
     quick: bool,
-    /// Measure only these: calls, starts, loads, lists, memory. Nothing is written into BENCHMARKS.md.
+    /// Measure only these: calls, starts, loads, lists, memory, gate. Nothing is written into BENCHMARKS.md.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -28,6 +28,9 @@ const GUESTS: [&str; 2] = ["kitchen.wasm", "kitchen-c.wasm"];
 /// A guest of twelve megabytes, most of which is a JavaScript engine.
 const LARGE_GUEST: &str = "kitchen-starlingmonkey.wasm";
 const FUNCTION: &str = "echo-string";
+
+/// The name of the measurement of the gate.
+const GATE: &str = "gate";
 
 const DOCUMENT: &str = "BENCHMARKS.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench` -->";
@@ -42,10 +45,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("set-up", setup::run)?;
     let toolchain = Toolchain::open()?;
-    steps.run("release build", || {
-        step::exec(step::cargo().args(["build", "--release", "--workspace"]))
-    })?;
-    let report = steps.run("measurement", || measure(options, &toolchain))?;
+    let mut report = String::new();
+    if options.only.as_slice() != [GATE] {
+        steps.run("release build", || {
+            step::exec(step::cargo().args(["build", "--release", "--workspace"]))
+        })?;
+        report.push_str(&steps.run("measurement", || measure(options, &toolchain))?);
+    }
+    if options.only.is_empty() || options.only.iter().any(|only| only == GATE) {
+        report.push_str(&steps.run("measurement of the gate", || gate(options))?);
+    }
     if !options.quick && options.only.is_empty() {
         let path = step::root().join(DOCUMENT);
         let document = fs::read_to_string(&path).with_context(|| format!("cannot read `{DOCUMENT}`"))?;
@@ -67,8 +76,14 @@ fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
         .arg("--results")
         .arg(folder.join(format!("{seconds}.jsonl")));
     command.arg("--report").arg(&report);
-    if !options.only.is_empty() {
-        command.arg("--only").arg(options.only.join(","));
+    let only: Vec<_> = options
+        .only
+        .iter()
+        .filter(|only| *only != GATE)
+        .map(String::as_str)
+        .collect();
+    if !only.is_empty() {
+        command.arg("--only").arg(only.join(","));
     }
     for path in GUESTS.iter().filter_map(|name| built(name, toolchain)) {
         command.arg("--guest").arg(guest(&path));
@@ -86,6 +101,29 @@ fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
     let commit = commit()?;
     let tables = fs::read_to_string(&report)?;
     Ok(format!("Commit {commit}. {tables}"))
+}
+
+/// Measures our hosts of files and HTTP against wasmtime's own. Built apart, because it asks for wasmtime's
+/// client of HTTP, which must not get into the program.
+fn gate(options: &Options) -> Result<String> {
+    let manifest = step::root().join("bench").join("gate").join("Cargo.toml");
+    let mut command = step::cargo();
+    command
+        .args(["run", "--release", "--locked", "--manifest-path"])
+        .arg(manifest);
+    command.arg("--target-dir").arg(target()?.join("bench-gate"));
+    command
+        .arg("--")
+        .arg(step::root().join("tests/guests/built/needy.wasm"));
+    command.arg(if options.quick { "3" } else { "9" });
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run the measurement of the gate")?;
+    ensure!(output.status.success(), "the measurement of the gate failed");
+    let report = String::from_utf8(output.stdout)?;
+    println!("{report}");
+    Ok(format!("\n{report}"))
 }
 
 /// A guest of this source if it was built, else the one that is checked in.
@@ -114,6 +152,15 @@ fn node_server(toolchain: &Toolchain) -> Result<PathBuf> {
 
 /// A program of the release build.
 fn binary(name: &str) -> Result<PathBuf> {
+    let path = target()?
+        .join("release")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    ensure!(path.exists(), "`{}` was not built", path.display());
+    Ok(path)
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf> {
     let metadata = step::cargo()
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .output()
@@ -123,11 +170,7 @@ fn binary(name: &str) -> Result<PathBuf> {
         .get("target_directory")
         .and_then(|folder| folder.as_str())
         .context("no target folder")?;
-    let path = Path::new(target)
-        .join("release")
-        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    ensure!(path.exists(), "`{}` was not built", path.display());
-    Ok(path)
+    Ok(PathBuf::from(target))
 }
 
 fn commit() -> Result<String> {
