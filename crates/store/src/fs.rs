@@ -68,6 +68,11 @@ impl RegularFile {
         self.bytes
     }
 
+    /// Says who may touch the open file, by its mode alone.
+    pub(crate) fn exposure(&self) -> io::Result<Exposure> {
+        Ok(exposure(&self.file.metadata()?, None))
+    }
+
     /// Notes that the file was used now. A failure only makes eviction less exact.
     pub(crate) fn touch(&self) {
         drop(self.file.set_modified(SystemTime::now()));

@@ -21,6 +21,7 @@ mod id;
 mod key;
 mod lock;
 mod look;
+mod private;
 mod record;
 mod reference;
 
@@ -38,6 +39,7 @@ pub use id::{COMPONENT_ID_BYTES_MAX, ComponentId, ParseComponentIdError};
 pub use key::Key;
 pub use lock::Hold;
 pub use look::Look;
+pub use private::{PrivateFolder, PrivateFolderError};
 pub use record::{Expected, NewRecord, Record, Snapshot};
 pub use reference::{Artifact, ParseReferenceError, REFERENCE_BYTES_MAX, Reference};
 
@@ -300,15 +302,23 @@ fn remove_temporary(folder: &Path) -> Result<(u64, u64), StoreError> {
         folder.join("compiled"),
         folder.join("keys"),
     ] {
-        let failed = |source| StoreError::io("list", &folder, source);
-        for entry in fs::entries(&folder).map_err(failed)? {
-            let age = SystemTime::now()
-                .duration_since(entry.modified)
-                .unwrap_or(Duration::ZERO);
-            if !entry.name.starts_with(fs::TEMPORARY_PREFIX) || age < TEMPORARY_AGE_MIN {
-                continue;
-            }
-            fs::remove(&entry.path).map_err(|source| StoreError::io("remove", &entry.path, source))?;
+        let failed = |source| StoreError::io("remove old files from", &folder, source);
+        let (more, more_bytes) = remove_old_temporary(&folder).map_err(failed)?;
+        count += more;
+        bytes += more_bytes;
+    }
+    Ok((count, bytes))
+}
+
+/// Removes the old temporary files of one folder; says how many and how many bytes.
+fn remove_old_temporary(folder: &Path) -> io::Result<(u64, u64)> {
+    let (mut count, mut bytes) = (0, 0);
+    for entry in fs::entries(folder)? {
+        let age = SystemTime::now()
+            .duration_since(entry.modified)
+            .unwrap_or(Duration::ZERO);
+        if entry.name.starts_with(fs::TEMPORARY_PREFIX) && age >= TEMPORARY_AGE_MIN {
+            fs::remove(&entry.path)?;
             count += 1;
             bytes += entry.bytes;
         }
