@@ -7,10 +7,11 @@ use super::{Finding, Repository};
 use serde_json::Value as Json;
 
 /// What each package may name among the packages of this workspace. A package that is not here is a finding.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("wassette-policy", &[]),
     ("wassette-wit", &[]),
     ("wassette-store", &["wassette-policy"]),
+    ("wassette-secrets", &["wassette-store"]),
     ("wassette-fetch", &["wassette-store"]),
     ("wassette-compiled", &[]),
     (
@@ -23,6 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
             "wassette-fetch",
             "wassette-policy",
             "wassette-sandbox",
+            "wassette-secrets",
             "wassette-store",
             "wassette-wit",
         ],
@@ -36,6 +38,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
             "wassette-mcp",
             "wassette-policy",
             "wassette-sandbox",
+            "wassette-secrets",
             "wassette-store",
             "wassette-wit",
         ],
@@ -47,13 +50,14 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
 /// Outside libraries that only these packages may name; a name covers its family (`wasmtime`, `wasmtime-wasi`).
 ///
 /// Tests of the binary may speak the protocol with the library's client, hence `dev` edges are not counted here.
-const ONLY: [(&str, &[&str]); 4] = [
+const ONLY: [(&str, &[&str]); 5] = [
     (
         "wasmtime",
         &["wassette-compiled", "wassette-sandbox", "wassette-bench"],
     ),
     ("rmcp", &["wassette-mcp"]),
     ("sqlx", &["wassette-store"]),
+    ("keyring", &["wassette-secrets"]),
     ("clap", &["wassette", "wassette-bench", "xtask"]),
 ];
 
