@@ -10,7 +10,6 @@ use crate::error::{CallError, Limit, TrapClass};
 use crate::limits::INSTANCES_MAX;
 use crate::state::{State, TICKS_PER_LOOK};
 use crate::stdio::GuestOutput;
-use crate::ticker::Ticking;
 use crate::value::{ConvertError, Lift, lower};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -44,6 +43,18 @@ pub struct Usage {
     pub cpu: Duration,
     /// Bytes of linear memory, summed over all memories.
     pub memory_bytes: u64,
+    /// HTTP requests.
+    pub requests: u64,
+    /// Bytes sent, over HTTP and sockets.
+    pub egress_bytes: u64,
+    /// Bytes received, over HTTP and sockets.
+    pub ingress_bytes: u64,
+    /// Bytes read from files.
+    pub file_read_bytes: u64,
+    /// Bytes written to files.
+    pub file_write_bytes: u64,
+    /// Files, folders and links made.
+    pub files: u64,
 }
 
 /// Everything a call left behind.
@@ -63,7 +74,8 @@ pub struct CallReport {
 
 impl CallReport {
     /// The report of a call that has no guest to report on.
-    fn without_guest(error: CallError) -> Self {
+    #[must_use]
+    pub fn without_guest(error: CallError) -> Self {
         Self {
             result: Err(error),
             accesses: Vec::new(),
@@ -77,7 +89,19 @@ impl CallReport {
 impl Prepared {
     /// Calls one function in a fresh store. Dropping the future stops the guest at its next tick.
     pub async fn call(self: Arc<Self>, invocation: Invocation) -> CallReport {
+        self.call_holding(invocation, ()).await
+    }
+
+    /// The same, and drops `held` when the guest is gone, which may be a tick later than the future.
+    pub async fn call_holding<H: Send + 'static>(
+        self: Arc<Self>,
+        invocation: Invocation,
+        held: H,
+    ) -> CallReport {
         let (shared, core) = (Arc::clone(&self.shared), Arc::clone(&self.core));
+        // A share of the processor is kept in ticks, so they must be short from the first.
+        let limits_share = invocation.control.authority().limits().cpu_share_millicores;
+        let quickly = limits_share.map(|_| core.ticker.begin_long());
         let ticking = self.core.ticker.begin();
         if shared.calls() > shared.config.calls_max as usize {
             return CallReport::without_guest(CallError::Limit { limit: Limit::Calls });
@@ -89,7 +113,7 @@ impl Prepared {
                 return CallReport::without_guest(CallError::Panic);
             }
         };
-        let mut running = Box::pin(run(self, invocation, ticking));
+        let mut running = Box::pin(run(self, invocation, (ticking, quickly, held)));
         let first = {
             // Timers made by the guest belong to the runtime that will carry it on.
             let _context = guests.enter();
@@ -121,7 +145,8 @@ impl Drop for Moved {
     }
 }
 
-async fn run(prepared: Arc<Prepared>, invocation: Invocation, ticking: Ticking) -> CallReport {
+/// Runs a call and lets go of `held` when its store is dropped.
+async fn run<H>(prepared: Arc<Prepared>, invocation: Invocation, held: H) -> CallReport {
     let Invocation {
         tool,
         arguments,
@@ -146,7 +171,8 @@ async fn run(prepared: Arc<Prepared>, invocation: Invocation, ticking: Ticking) 
     };
     let result = outcome.map_err(|failure| explain(failure, store.data(), &limits));
     let report = report(result, store.data_mut());
-    drop((store, ticking));
+    drop(store);
+    drop(held);
     report
 }
 
@@ -188,6 +214,9 @@ async fn invoke(
         .get(&tool.path)
         .ok_or_else(|| Failure::NoSuchFunction(tool.path.to_string()))?;
     let arguments = lower_all(tool, arguments).map_err(Failure::Value)?;
+    if let Some(paced) = store.data().paced.clone() {
+        paced.turn().await;
+    }
     let results = enter(
         prepared,
         store,
@@ -248,10 +277,17 @@ fn lower_all(tool: &Tool, arguments: Vec<Value>) -> Result<Vec<Val>, ConvertErro
 
 fn report(result: Result<Option<Value>, CallError>, state: &mut State) -> CallReport {
     state.stopwatch.stop();
+    let meters = state.gate.meters();
     let usage = Usage {
         elapsed: state.stopwatch.elapsed(),
         cpu: state.stopwatch.used(),
         memory_bytes: state.ledger.memory_bytes(),
+        requests: meters.requests.used(),
+        egress_bytes: meters.egress.used(),
+        ingress_bytes: meters.ingress.used(),
+        file_read_bytes: meters.file_read.used(),
+        file_write_bytes: meters.file_write.used(),
+        files: meters.files.used(),
     };
     let (accesses, accesses_unlisted) = state.gate.take();
     CallReport {
@@ -269,8 +305,7 @@ fn explain(failure: Failure, state: &State, limits: &Limits) -> CallError {
     match failure {
         Failure::NoSuchFunction(function) => CallError::NoSuchFunction { function },
         Failure::Panic => CallError::Panic,
-        Failure::Ended(Ended::Limit(reached)) => limit(reached),
-        Failure::Ended(Ended::Revoked { access }) => CallError::Revoked { access },
+        Failure::Ended(ended) => ended.into(),
         Failure::OutOfTime => limit(Limit::Time { max: limits.time }),
         Failure::Value(ConvertError::TooLarge) => limit(Limit::Output {
             bytes_max: limits.output_bytes,

@@ -1,6 +1,7 @@
 //! The hand on a running call: what it may do now, what it did so far, and how to end it from outside.
 
-use crate::error::Limit;
+use crate::error::{CallError, Limit};
+use crate::pace::Pace;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,11 +44,21 @@ pub(crate) enum Ended {
     },
 }
 
+impl From<Ended> for CallError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Limit(limit) => Self::Limit { limit },
+            Ended::Revoked { access } => Self::Revoked { access },
+        }
+    }
+}
+
 /// One call's authority and its end. The caller keeps a clone to narrow or end the call while it runs.
 #[derive(Debug)]
 pub struct Control {
     authority: RwLock<Arc<Authority>>,
     surroundings: Arc<Surroundings>,
+    pace: Option<Arc<Pace>>,
     used: Mutex<Used>,
     ended: OnceLock<Ended>,
     wake: Notify,
@@ -63,9 +74,21 @@ impl Control {
     /// For a call that runs with this authority.
     #[must_use]
     pub fn new(authority: Arc<Authority>, surroundings: Arc<Surroundings>) -> Arc<Self> {
+        Self::paced(authority, surroundings, None)
+    }
+
+    /// The same for one of the calls that keep to their share of the processor together. A call without such
+    /// company keeps to the share alone.
+    #[must_use]
+    pub fn paced(
+        authority: Arc<Authority>,
+        surroundings: Arc<Surroundings>,
+        pace: Option<Arc<Pace>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             authority: RwLock::new(authority),
             surroundings,
+            pace,
             used: Mutex::default(),
             ended: OnceLock::new(),
             wake: Notify::new(),
@@ -88,6 +111,23 @@ impl Control {
     #[must_use]
     pub fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    /// The pace of the component's calls.
+    pub(crate) fn pace(&self) -> Arc<Pace> {
+        self.pace.clone().unwrap_or_default()
+    }
+
+    /// Ends the call because it may not run any more at all.
+    pub fn revoke(&self) {
+        self.end(Ended::Revoked {
+            access: "run".to_owned(),
+        });
+    }
+
+    /// Waits until the call was ended from outside, and says how.
+    pub async fn over(&self) -> CallError {
+        self.until_ended().await.into()
     }
 
     /// Puts another authority in place. Everything from now on is decided by it; a call that did what it no
@@ -129,7 +169,7 @@ impl Control {
         self.ended.get()
     }
 
-    /// Waits for the end.
+    /// Waits for the end. One at a time may wait.
     pub(crate) async fn until_ended(&self) -> Ended {
         loop {
             if let Some(ended) = self.ended.get() {

@@ -4,6 +4,7 @@
 //! sixteen times the limit. [`Ledger`] keeps sums instead.
 
 use crate::error::Limit;
+use crate::pace::Paced;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -162,11 +163,15 @@ impl Stopwatch {
         Duration::from_nanos(self.used_ns)
     }
 
-    /// Gives other work a turn and starts the watch again when the guest is resumed.
-    pub(crate) fn pause(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Gives other work a turn, waits until the component's share allows more, and starts the watch again
+    /// when the guest is resumed.
+    pub(crate) fn pause(&self, paced: Option<Paced>) -> impl Future<Output = ()> + Send + 'static {
         let (origin, entered_ns) = (self.origin, Arc::clone(&self.entered_ns));
         async move {
             tokio::task::yield_now().await;
+            if let Some(paced) = paced {
+                paced.turn().await;
+            }
             entered_ns.store(nanos(origin), Relaxed);
         }
     }

@@ -4,6 +4,7 @@ use crate::control::{Control, Ended};
 use crate::error::Limit;
 use crate::gate::Gate;
 use crate::limits::{Ledger, Stopwatch};
+use crate::pace::Paced;
 use crate::stdio::{Capture, GuestOutput};
 use std::sync::Arc;
 use wasmtime::{CallHook, UpdateDeadline};
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) stopwatch: Stopwatch,
     pub(crate) table: ResourceTable,
+    /// Only if the component has a share of the processor.
+    pub(crate) paced: Option<Paced>,
     /// The limit that made [`State::look`] interrupt the guest.
     pub(crate) interrupted: Option<Limit>,
     wasi: WasiCtx,
@@ -35,6 +38,8 @@ impl State {
     pub(crate) fn new(control: Arc<Control>) -> Self {
         let gate = Gate::new(control);
         let limits = gate.limits();
+        let share = limits.cpu_share_millicores;
+        let paced = share.map(|millicores| Paced::new(gate.control().pace(), millicores));
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
@@ -44,6 +49,7 @@ impl State {
             ledger: Ledger::new(limits),
             stopwatch: Stopwatch::new(),
             table,
+            paced,
             interrupted: None,
             wasi: context(limits, &stdout, &stderr),
             http,
@@ -64,6 +70,7 @@ impl State {
     /// Looks at a running guest, once for each tick: out of time, or may it go on after others had a turn?
     pub(crate) fn look(&mut self) -> UpdateDeadline {
         self.stopwatch.stop();
+        self.enter_pace();
         if let Some(ended) = self.gate.control().ended() {
             if let Ended::Limit(limit) = ended {
                 self.interrupted = Some(limit.clone());
@@ -79,7 +86,15 @@ impl State {
             self.interrupted = Some(Limit::Time { max: limits.time });
             return UpdateDeadline::Interrupt;
         }
-        UpdateDeadline::YieldCustom(TICKS_PER_LOOK, Box::pin(self.stopwatch.pause()))
+        let pause = self.stopwatch.pause(self.paced.clone());
+        UpdateDeadline::YieldCustom(TICKS_PER_LOOK, Box::pin(pause))
+    }
+
+    /// Tells the component's other calls what this one used so far.
+    fn enter_pace(&mut self) {
+        if let Some(paced) = &mut self.paced {
+            paced.enter(self.stopwatch.used());
+        }
     }
 
     /// What the guest printed.
@@ -105,6 +120,14 @@ fn context(limits: &Limits, stdout: &Capture, stderr: &Capture) -> WasiCtx {
         .socket_addr_check(|_address, _use| Box::pin(async { false }))
         .max_random_size(limits.random_bytes)
         .build()
+}
+
+impl Drop for State {
+    /// However the call ended: a share must not be stretched by calls that are cancelled.
+    fn drop(&mut self) {
+        self.stopwatch.stop();
+        self.enter_pace();
+    }
 }
 
 impl WasiView for State {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
 /// How often a long call is looked at. Limits on time are exact to about this much.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// How often the rest is looked at, and so how long a call may hold the thread that began it.
 const FIRST_TICK: Duration = Duration::from_millis(40);
