@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod calls;
 mod cli;
 mod contain;
 mod demo;

@@ -52,9 +52,8 @@ pub(crate) enum End<'a> {
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
-        elapsed_us: u64,
-        cpu_us: u64,
-        memory_bytes: u64,
+        #[serde(flatten)]
+        used: Used,
         #[serde(skip_serializing_if = "slice_is_empty")]
         accesses: &'a [Decision],
         #[serde(skip_serializing_if = "is_zero")]
@@ -70,6 +69,53 @@ pub(crate) enum End<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
+}
+
+/// What a call used; what it moved only if it moved something.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Used {
+    elapsed_us: u64,
+    cpu_us: u64,
+    memory_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    requests: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    egress_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    ingress_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    file_read_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    file_write_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    files: u64,
+}
+
+impl From<Usage> for Used {
+    fn from(usage: Usage) -> Self {
+        let Usage {
+            elapsed,
+            cpu,
+            memory_bytes,
+            requests,
+            egress_bytes,
+            ingress_bytes,
+            file_read_bytes,
+            file_write_bytes,
+            files,
+        } = usage;
+        Self {
+            elapsed_us: micros(elapsed),
+            cpu_us: micros(cpu),
+            memory_bytes,
+            requests,
+            egress_bytes,
+            ingress_bytes,
+            file_read_bytes,
+            file_write_bytes,
+            files,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -178,9 +224,7 @@ pub(crate) fn call_end<'a>(outcome: &'static str, usage: Usage, reason: Option<&
     End::Call {
         outcome,
         reason,
-        elapsed_us: micros(usage.elapsed),
-        cpu_us: micros(usage.cpu),
-        memory_bytes: usage.memory_bytes,
+        used: usage.into(),
         accesses: &[],
         accesses_unlisted: 0,
     }
@@ -196,6 +240,6 @@ pub(crate) fn command_end(outcome: &'static str) -> End<'static> {
     }
 }
 
-pub(crate) fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

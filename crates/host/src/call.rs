@@ -1,10 +1,12 @@
 //! `tools/call` as a straight line: find, decode, write down, run, encode, write down.
 
 use crate::Host;
-use crate::audit::{Begin, End, Entry, call_end, micros};
-use crate::catalog::{CatalogTool, ComponentState};
+use crate::admission::Refusal;
+use crate::audit::{Begin, End, Entry, call_end};
+use crate::catalog::{Catalog, CatalogTool, ComponentState};
 use crate::command::Actor;
 use crate::error::HostError;
+use crate::running::{Call, InFlight};
 use serde_json::Value as Json;
 use std::fmt;
 use std::sync::Arc;
@@ -101,10 +103,18 @@ impl FailureKind {
     }
 }
 
-/// What a call runs under: what it may do, and the line in the audit file that says it was begun.
-struct Admitted {
+/// A call that fits its tool and is written down, but has no place yet.
+struct Pending<'a> {
+    catalog: &'a Catalog,
+    found: &'a CatalogTool,
+    arguments: Vec<Value>,
     authority: Arc<Authority>,
-    entry: Entry,
+}
+
+/// What came of a call that could be run.
+enum Ran {
+    Guest(GuestReport),
+    Refused(Refusal),
 }
 
 impl Host {
@@ -118,7 +128,11 @@ impl Host {
         self.refresh().await?;
         let catalog = self.catalog();
         let found = catalog.tool(tool).ok_or_else(|| self.no_tool(tool))?;
-        let arguments = self.decode(&found.tool, arguments)?;
+        // The policy is the component's as of this catalog; what changes while the call runs comes to its control.
+        let authority = catalog
+            .component(&found.component)
+            .map_or_else(|| Arc::clone(&self.inner.nothing), |c| Arc::clone(&c.authority));
+        let arguments = decode(&found.tool, arguments, authority.limits().input_bytes)?;
         let begin = Begin::Call {
             tool,
             component: found.component.as_str(),
@@ -129,46 +143,82 @@ impl Host {
             .audit
             .begin(&begin, actor)
             .map_err(|source| HostError::Audit { source })?;
-        // The policy is the component's as of this catalog: what is granted later counts from the next call on.
-        let authority = catalog
-            .component(&found.component)
-            .map_or_else(|| Arc::clone(&self.inner.nothing), |c| Arc::clone(&c.authority));
-        self.run(found, arguments, Admitted { authority, entry }).await
-    }
-
-    fn decode(&self, tool: &Tool, arguments: &Json) -> Result<Vec<Value>, HostError> {
-        let bytes_max = self.inner.config.limits.input_bytes;
-        if !fits(arguments, bytes_max) {
-            return Err(HostError::ArgumentsTooLarge { bytes_max });
-        }
-        tool.decode_arguments(arguments).map_err(HostError::Arguments)
-    }
-
-    async fn run(
-        &self,
-        found: &CatalogTool,
-        arguments: Vec<Value>,
-        Admitted { authority, entry }: Admitted,
-    ) -> Result<CallReport, HostError> {
-        let prepared = match self.inner.code.prepared(found.digest).await {
-            Ok(prepared) => prepared,
+        let pending = Pending {
+            catalog: &catalog,
+            found,
+            arguments,
+            authority,
+        };
+        match self.run(pending).await {
+            Ok(Ran::Guest(report)) => conclude(&found.tool, report, entry),
+            Ok(Ran::Refused(refusal)) => turn_away(&refusal, entry),
             Err(error) => {
                 let reason = error.agent_text();
                 end(entry, &call_end("unavailable", Usage::default(), Some(&reason)))?;
-                return Err(HostError::NotReady {
+                Err(HostError::NotReady {
                     id: found.component.clone(),
                     source: Box::new(error),
-                });
+                })
+            }
+        }
+    }
+
+    /// Runs a guest, when it is its turn; meanwhile looks whether what it may do changes.
+    async fn run(&self, pending: Pending<'_>) -> Result<Ran, HostError> {
+        let prepared = self.inner.code.prepared(pending.found.digest).await?;
+        let (control, in_flight) = self.begin(&pending);
+        let Pending {
+            found,
+            arguments,
+            authority,
+            ..
+        } = pending;
+        let invocation = Invocation {
+            tool: Arc::clone(&found.tool),
+            arguments,
+            control: Arc::clone(&control),
+        };
+        let guest = async {
+            let admission = &self.inner.admission;
+            let place = tokio::select! {
+                biased;
+                place = admission.place(&found.component, authority.limits()) => place,
+                over = control.over() => return Ran::Guest(GuestReport::without_guest(over)),
+            };
+            match place {
+                Ok(place) => Ran::Guest(prepared.call_holding(invocation, (place, in_flight)).await),
+                Err(refusal) => Ran::Refused(refusal),
             }
         };
-        let report = prepared
-            .call(Invocation {
-                tool: Arc::clone(&found.tool),
-                arguments,
-                control: Control::new(authority, Arc::new(Surroundings::default())),
-            })
-            .await;
-        conclude(&found.tool, report, entry)
+        tokio::select! {
+            biased;
+            ran = guest => Ok(ran),
+            never = self.look_for_changes() => match never {},
+        }
+    }
+
+    /// Puts a call on the list of those in flight.
+    fn begin(&self, pending: &Pending<'_>) -> (Arc<Control>, InFlight) {
+        let Pending {
+            catalog,
+            found,
+            authority,
+            ..
+        } = pending;
+        let share = authority.limits().cpu_share_millicores;
+        let pace = share.map(|_| self.inner.admission.pace(&found.component));
+        let control = Control::paced(Arc::clone(authority), Arc::new(Surroundings::default()), pace);
+        let in_flight = self.inner.running.begin(Call {
+            component: found.component.clone(),
+            digest: found.digest,
+            control: Arc::clone(&control),
+        });
+        // A catalog that came before the call was listed did not reach it.
+        let now = self.catalog();
+        if now.revision() != catalog.revision() {
+            self.inner.running.replaced(&now);
+        }
+        (control, in_flight)
     }
 
     /// A tool that is not offered, because it does not exist or because its component is unavailable.
@@ -187,6 +237,13 @@ impl Host {
             },
         }
     }
+}
+
+fn decode(tool: &Tool, arguments: &Json, bytes_max: u64) -> Result<Vec<Value>, HostError> {
+    if !fits(arguments, bytes_max) {
+        return Err(HostError::ArgumentsTooLarge { bytes_max });
+    }
+    tool.decode_arguments(arguments).map_err(HostError::Arguments)
 }
 
 /// Encodes the result and ends the audit entry. A result whose end cannot be written is withheld.
@@ -217,9 +274,7 @@ fn conclude(tool: &Tool, report: GuestReport, entry: Entry) -> Result<CallReport
     let line = End::Call {
         outcome,
         reason,
-        elapsed_us: micros(usage.elapsed),
-        cpu_us: micros(usage.cpu),
-        memory_bytes: usage.memory_bytes,
+        used: usage.into(),
         accesses: &accesses,
         accesses_unlisted,
     };
@@ -234,6 +289,24 @@ fn conclude(tool: &Tool, report: GuestReport, entry: Entry) -> Result<CallReport
         accesses,
         usage,
         output,
+    })
+}
+
+/// The report of a call that got no place.
+fn turn_away(refusal: &Refusal, entry: Entry) -> Result<CallReport, HostError> {
+    let call = entry.id().clone();
+    let failure = Failure {
+        kind: FailureKind::Limit,
+        message: refusal.to_string(),
+    };
+    let line = call_end(failure.kind.word(), Usage::default(), Some(&failure.message));
+    end(entry, &line)?;
+    Ok(CallReport {
+        call,
+        result: CallResult::Failed(failure),
+        accesses: Vec::new(),
+        usage: Usage::default(),
+        output: GuestOutput::default(),
     })
 }
 

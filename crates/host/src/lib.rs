@@ -6,6 +6,7 @@
 //! whole; no lock is held across a fetch, a compilation or a guest. The crate knows neither protocols nor
 //! terminals, and reads neither environment nor clock: they are passed in.
 
+mod admission;
 mod audit;
 mod call;
 mod catalog;
@@ -14,12 +15,15 @@ mod command;
 mod error;
 mod inspect;
 mod load;
+mod running;
 
+use admission::Admission;
 use audit::Audit;
 use code::Code;
+use running::Running;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio::sync::{Semaphore, watch};
 use wassette_fetch::{FetchLimits, Fetcher};
 use wassette_sandbox::{Sandbox, SandboxConfig};
@@ -87,6 +91,8 @@ struct Inner {
     fetcher: Fetcher,
     audit: Audit,
     code: Code,
+    admission: Admission,
+    running: Arc<Running>,
     /// One turn for each load: what is read but not yet compiled is in memory.
     loads: Semaphore,
     catalog: RwLock<Arc<Catalog>>,
@@ -110,6 +116,8 @@ impl Host {
         let inner = Inner {
             nothing: Arc::new(Authority::nothing(config.limits.clone())),
             code: Code::new(store.clone(), sandbox.clone()),
+            admission: Admission::new(config.sandbox.calls_max, Instant::now),
+            running: Arc::default(),
             loads: Semaphore::new(LOADS_MAX),
             fetcher: Fetcher::new(FetchLimits::default(), config.starters),
             catalog: RwLock::new(Arc::new(Catalog::empty())),
@@ -182,7 +190,10 @@ impl Host {
             let next = current.next(snapshot, &inner.nothing);
             inner.code.retain(&next);
             let revision = next.revision();
-            *inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+            let next = Arc::new(next);
+            *inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+            inner.running.replaced(&next);
+            inner.admission.retain(&next);
             inner.changed.send_replace(revision);
         }
         *self.seen() = Some(look);
