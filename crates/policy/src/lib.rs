@@ -8,10 +8,11 @@ mod access;
 mod limits;
 mod path;
 mod policy;
+mod quantity;
 mod url;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
-pub use limits::{Limits, Rate};
+pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError, Rate};
 pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
 pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, Policy, SecretUse, Variable};
 pub use url::{Host, HttpTarget, ParseTargetError, Scheme};

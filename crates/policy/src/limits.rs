@@ -1,9 +1,16 @@
 //! How much one call, and one component, may use. Every limit always exists; there is no "unlimited".
 
+use crate::quantity;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+/// Half an hour, in milliseconds.
+const TIME_MS_MAX: u64 = 30 * 60 * 1_000;
 
 /// The bounds of one call of one component, and of the component's calls together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +67,23 @@ pub struct Rate {
     pub per: Duration,
 }
 
+impl Ord for Rate {
+    /// The one that accepts fewer calls in the long run is less; of equals, the one that accepts fewer at once.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let crossed = |calls: u32, per: Duration| u128::from(calls) * per.as_nanos();
+        crossed(self.calls, other.per)
+            .cmp(&crossed(other.calls, self.per))
+            .then(self.calls.cmp(&other.calls))
+            .then(self.per.cmp(&other.per))
+    }
+}
+
+impl PartialOrd for Rate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Limits {
     /// What applies where nothing else is said.
     ///
@@ -87,4 +111,403 @@ impl Limits {
         concurrency: 16,
         rate: None,
     };
+}
+
+/// One limit that a policy can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LimitKey {
+    /// [`Limits::memory_bytes`].
+    Memory,
+    /// [`Limits::table_elements`].
+    Tables,
+    /// [`Limits::cpu`].
+    Cpu,
+    /// [`Limits::cpu_share_millicores`]; written under the same key as [`LimitKey::Cpu`].
+    CpuShare,
+    /// [`Limits::time`].
+    Time,
+    /// [`Limits::output_bytes`].
+    Output,
+    /// [`Limits::stdio_bytes`].
+    Stdio,
+    /// [`Limits::requests`].
+    Requests,
+    /// [`Limits::egress_bytes`].
+    Egress,
+    /// [`Limits::ingress_bytes`].
+    Ingress,
+    /// [`Limits::file_read_bytes`].
+    FileRead,
+    /// [`Limits::file_write_bytes`].
+    FileWrite,
+    /// [`Limits::files`].
+    Files,
+    /// [`Limits::concurrency`].
+    Concurrency,
+    /// [`Limits::rate`].
+    Rate,
+}
+
+/// How a limit is written and compared.
+enum Unit {
+    Bytes,
+    Count,
+    Milliseconds,
+    Millicores,
+    Rate,
+}
+
+impl LimitKey {
+    /// All of them, in the order in which they are printed.
+    pub const ALL: [Self; 15] = [
+        Self::Memory,
+        Self::Tables,
+        Self::Cpu,
+        Self::CpuShare,
+        Self::Time,
+        Self::Output,
+        Self::Stdio,
+        Self::Requests,
+        Self::Egress,
+        Self::Ingress,
+        Self::FileRead,
+        Self::FileWrite,
+        Self::Files,
+        Self::Concurrency,
+        Self::Rate,
+    ];
+
+    /// The key in a policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Tables => "tables",
+            Self::Cpu | Self::CpuShare => "cpu",
+            Self::Time => "time",
+            Self::Output => "output",
+            Self::Stdio => "stdio",
+            Self::Requests => "requests",
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+            Self::FileRead => "file-read",
+            Self::FileWrite => "file-write",
+            Self::Files => "files",
+            Self::Concurrency => "concurrency",
+            Self::Rate => "rate",
+        }
+    }
+
+    /// The limit with this key; for `cpu` the one on time.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    fn unit(self) -> Unit {
+        match self {
+            Self::Memory
+            | Self::Output
+            | Self::Stdio
+            | Self::Egress
+            | Self::Ingress
+            | Self::FileRead
+            | Self::FileWrite => Unit::Bytes,
+            Self::Tables | Self::Requests | Self::Files | Self::Concurrency => Unit::Count,
+            Self::Cpu | Self::Time => Unit::Milliseconds,
+            Self::CpuShare => Unit::Millicores,
+            Self::Rate => Unit::Rate,
+        }
+    }
+
+    /// The smallest amount that is not surely a mistake; a Wasm page for memory.
+    fn min(self) -> Amount {
+        match self {
+            Self::Memory => Amount::Number(64 * KIB),
+            Self::Rate => Amount::Rate(Rate {
+                calls: 1,
+                per: Duration::from_secs(3_600),
+            }),
+            Self::Tables
+            | Self::Cpu
+            | Self::CpuShare
+            | Self::Time
+            | Self::Output
+            | Self::Stdio
+            | Self::Requests
+            | Self::Egress
+            | Self::Ingress
+            | Self::FileRead
+            | Self::FileWrite
+            | Self::Files
+            | Self::Concurrency => Amount::Number(1),
+        }
+    }
+
+    /// The largest amount any policy can ask for, whatever the ceiling says.
+    fn max(self) -> Amount {
+        Amount::Number(match self {
+            Self::Memory => 4 * GIB,
+            Self::Tables | Self::Files => 10_000_000,
+            Self::Cpu | Self::Time => TIME_MS_MAX,
+            Self::CpuShare => 1_024_000,
+            Self::Output => 16 * MIB,
+            Self::Stdio => 4 * MIB,
+            Self::Requests => 1_000_000,
+            Self::Egress | Self::Ingress | Self::FileRead | Self::FileWrite => TIB,
+            Self::Concurrency => 256,
+            Self::Rate => {
+                return Amount::Rate(Rate {
+                    calls: 1_000_000,
+                    per: Duration::from_secs(1),
+                });
+            }
+        })
+    }
+
+    fn text(self, amount: Amount) -> String {
+        match amount {
+            Amount::Rate(rate) => quantity::rate_text(rate),
+            Amount::Number(number) => match self.unit() {
+                Unit::Bytes => quantity::bytes_text(number),
+                Unit::Milliseconds => quantity::milliseconds_text(number),
+                Unit::Millicores => format!("{number}m"),
+                Unit::Count | Unit::Rate => number.to_string(),
+            },
+        }
+    }
+}
+
+/// An amount of one limit: bytes, a number, milliseconds or thousandths of a core, as its key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Amount {
+    Number(u64),
+    Rate(Rate),
+}
+
+/// Why a text is not an amount of a limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseLimitError {
+    pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl ParseLimitError {
+    /// What to write instead, if that can be told.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        self.hint
+    }
+}
+
+/// What one policy says about limits. What it leaves out is up to the defaults and the ceiling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitSettings(BTreeMap<LimitKey, Amount>);
+
+impl LimitSettings {
+    /// No limit set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Sets one limit as a policy writes it, for example `512Mi`.
+    ///
+    /// For both cpu keys the text holds processor time (`2s`), a share (`500m`), or both with a space between;
+    /// each sets its own limit.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not an amount of this limit, is zero, or is beyond what any policy may ask for.
+    pub fn set(&mut self, key: LimitKey, text: &str) -> Result<(), ParseLimitError> {
+        match key.unit() {
+            Unit::Bytes => self.put(key, Amount::Number(quantity::bytes(text)?), text),
+            Unit::Count => self.put(key, Amount::Number(quantity::count(text)?), text),
+            Unit::Rate => self.put(key, Amount::Rate(quantity::rate(text)?), text),
+            Unit::Milliseconds if key == LimitKey::Time => {
+                self.put(key, Amount::Number(quantity::milliseconds(text)?), text)
+            }
+            Unit::Milliseconds | Unit::Millicores => self.set_cpu(text),
+        }
+    }
+
+    fn set_cpu(&mut self, text: &str) -> Result<(), ParseLimitError> {
+        let mut read = Self::new();
+        for word in text.split(' ') {
+            let (key, number) = match quantity::cpu(word)? {
+                quantity::Cpu::Time(number) => (LimitKey::Cpu, number),
+                quantity::Cpu::Share(number) => (LimitKey::CpuShare, number),
+            };
+            if read.is_set(key) {
+                return Err(ParseLimitError {
+                    message: format!("`{text}` says the same thing twice"),
+                    hint: Some("write time, a share, or one of each: `2s 500m`"),
+                });
+            }
+            read.put(key, Amount::Number(number), word)?;
+        }
+        self.0.extend(read.0);
+        Ok(())
+    }
+
+    /// Sets the share of processor time in percent of one core, as older policies write it.
+    pub(crate) fn set_cpu_percent(&mut self, text: &str) -> Result<(), ParseLimitError> {
+        self.put(LimitKey::CpuShare, Amount::Number(quantity::percent(text)?), text)
+    }
+
+    /// Sets the memory in mebibytes, as older policies write it.
+    pub(crate) fn set_memory_mebibytes(&mut self, text: &str) -> Result<(), ParseLimitError> {
+        self.put(LimitKey::Memory, Amount::Number(quantity::mebibytes(text)?), text)
+    }
+
+    fn put(&mut self, key: LimitKey, amount: Amount, text: &str) -> Result<(), ParseLimitError> {
+        let zero = match amount {
+            Amount::Number(number) => number == 0,
+            Amount::Rate(rate) => rate.calls == 0,
+        };
+        if zero {
+            return Err(ParseLimitError {
+                message: format!("`{}` cannot be zero", key.name()),
+                hint: Some("a limit of zero would end every call; to forbid something, do not grant it"),
+            });
+        }
+        if amount < key.min() {
+            return Err(ParseLimitError {
+                message: format!("`{text}` is less than {}", key.text(key.min())),
+                hint: matches!(key, LimitKey::Memory)
+                    .then_some("a plain number means bytes; for mebibytes write `Mi`"),
+            });
+        }
+        if amount > key.max() {
+            return Err(ParseLimitError {
+                message: format!("`{text}` is more than {}", key.text(key.max())),
+                hint: Some("no policy can ask for more than that"),
+            });
+        }
+        self.0.insert(key, amount);
+        Ok(())
+    }
+
+    /// Leaves one limit to the defaults again.
+    pub fn clear(&mut self, key: LimitKey) {
+        self.0.remove(&key);
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it sets this limit.
+    #[must_use]
+    pub fn is_set(&self, key: LimitKey) -> bool {
+        self.0.contains_key(&key)
+    }
+
+    /// The limits it sets.
+    pub fn keys(&self) -> impl Iterator<Item = LimitKey> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// One limit as the printed policy has it; [`LimitSettings::set`] reads it.
+    #[must_use]
+    pub fn text(&self, key: LimitKey) -> Option<String> {
+        self.0.get(&key).map(|amount| key.text(*amount))
+    }
+
+    /// How one limit compares with that of other settings; `None` where either leaves it out.
+    #[must_use]
+    pub fn compare(&self, other: &Self, key: LimitKey) -> Option<Ordering> {
+        Some(self.0.get(&key)?.cmp(other.0.get(&key)?))
+    }
+
+    /// The larger of each limit; one that only one of them sets is taken as it is.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let mut joined = self.0.clone();
+        for (key, amount) in &other.0 {
+            let larger = joined.get(key).map_or(*amount, |own| *own.max(amount));
+            joined.insert(*key, larger);
+        }
+        Self(joined)
+    }
+
+    /// The limits that are set higher than in the ceiling.
+    pub fn exceeding<'a>(&'a self, ceiling: &'a Self) -> impl Iterator<Item = LimitKey> + 'a {
+        self.keys()
+            .filter(|key| self.compare(ceiling, *key) == Some(Ordering::Greater))
+    }
+
+    /// What holds for a call: what is set here, else the default, and never more than the ceiling sets.
+    #[must_use]
+    pub fn effective(&self, defaults: &Limits, ceiling: Option<&Self>) -> Limits {
+        let mut limits = defaults.clone();
+        for (key, amount) in &self.0 {
+            limits.replace(*key, *amount);
+        }
+        for (key, most) in ceiling.iter().flat_map(|ceiling| &ceiling.0) {
+            if limits.amount(*key).is_none_or(|amount| amount > *most) {
+                limits.replace(*key, *most);
+            }
+        }
+        limits
+    }
+}
+
+impl Limits {
+    fn amount(&self, key: LimitKey) -> Option<Amount> {
+        Some(Amount::Number(match key {
+            LimitKey::Memory => self.memory_bytes,
+            LimitKey::Tables => self.table_elements,
+            LimitKey::Cpu => whole_milliseconds(self.cpu),
+            LimitKey::CpuShare => self.cpu_share_millicores?.into(),
+            LimitKey::Time => whole_milliseconds(self.time),
+            LimitKey::Output => self.output_bytes,
+            LimitKey::Stdio => self.stdio_bytes,
+            LimitKey::Requests => self.requests,
+            LimitKey::Egress => self.egress_bytes,
+            LimitKey::Ingress => self.ingress_bytes,
+            LimitKey::FileRead => self.file_read_bytes,
+            LimitKey::FileWrite => self.file_write_bytes,
+            LimitKey::Files => self.files,
+            LimitKey::Concurrency => self.concurrency.into(),
+            LimitKey::Rate => return self.rate.map(Amount::Rate),
+        }))
+    }
+
+    fn replace(&mut self, key: LimitKey, amount: Amount) {
+        let number = match amount {
+            Amount::Rate(rate) => {
+                self.rate = Some(rate);
+                return;
+            }
+            Amount::Number(number) => number,
+        };
+        let short = u32::try_from(number).unwrap_or(u32::MAX);
+        match key {
+            LimitKey::Memory => self.memory_bytes = number,
+            LimitKey::Tables => self.table_elements = number,
+            LimitKey::Cpu => self.cpu = Duration::from_millis(number),
+            LimitKey::CpuShare => self.cpu_share_millicores = Some(short),
+            LimitKey::Time => self.time = Duration::from_millis(number),
+            LimitKey::Output => self.output_bytes = number,
+            LimitKey::Stdio => self.stdio_bytes = number,
+            LimitKey::Requests => self.requests = number,
+            LimitKey::Egress => self.egress_bytes = number,
+            LimitKey::Ingress => self.ingress_bytes = number,
+            LimitKey::FileRead => self.file_read_bytes = number,
+            LimitKey::FileWrite => self.file_write_bytes = number,
+            LimitKey::Files => self.files = number,
+            LimitKey::Concurrency => self.concurrency = short,
+            // Only a rate is an amount of this limit, and it was taken above.
+            LimitKey::Rate => {}
+        }
+    }
+}
+
+/// Rounded up, so that a default between two milliseconds is not taken for less than it is.
+fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
