@@ -5,14 +5,30 @@
 //! not compile.
 
 mod access;
+mod address;
+mod ceiling;
+mod error;
+mod grant;
+mod host;
+mod index;
 mod limits;
 mod path;
+mod pattern;
 mod policy;
 mod quantity;
+mod rules;
 mod url;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
+pub use ceiling::Ceiling;
+pub use error::{Field, RuleError};
+pub use grant::{
+    Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule, StorageSpec,
+};
+pub use host::{Host, HostPattern};
 pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError, Rate};
 pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
-pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, Policy, SecretUse, Variable};
-pub use url::{Host, HttpTarget, ParseTargetError, Scheme};
+pub use pattern::{PathPattern, SourcePattern, ToolPattern};
+pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, SecretUse, Variable};
+pub use rules::{Policy, PolicyError, RuleList, Rules};
+pub use url::{HttpTarget, ParseTargetError, Scheme, UrlPathPattern};

@@ -3,12 +3,9 @@
 use crate::access::{Access, AccessKind};
 use crate::limits::Limits;
 use crate::path::AbsolutePath;
+use crate::rules::Policy;
 use crate::url::HttpTarget;
 use std::sync::Arc;
-
-/// Everything one component was granted. What it does not say is denied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {}
 
 /// What one component may do: its policy below the operator's ceiling, and the limits of its calls.
 ///
@@ -69,14 +66,6 @@ pub struct Variable {
     pub name: String,
     /// A literal value instead of the server's own variable.
     pub value: Option<String>,
-}
-
-impl Policy {
-    /// The policy of a component nobody has granted anything.
-    #[must_use]
-    pub const fn empty() -> Self {
-        Self {}
-    }
 }
 
 impl Authority {

@@ -1,0 +1,137 @@
+//! Internet addresses: which are public, and which hold another address.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
+}
+
+const fn v6(address: u128, length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from_bits(address), length)
+}
+
+/// IPv4 ranges that are not the public internet.
+///
+/// Source: IANA IPv4 Special-Purpose Address Registry; the RFC that made each range stands beside it. Ranges
+/// that the registry calls globally reachable but which lead to machinery near the host are here too.
+pub(crate) const NON_PUBLIC_V4: [Ipv4Net; 18] = [
+    v4(0, 0, 0, 0, 8),        // This network, and the unspecified address: RFC 791.
+    v4(10, 0, 0, 0, 8),       // Private: RFC 1918.
+    v4(100, 64, 0, 0, 10),    // Shared by carriers: RFC 6598. Holds metadata services of some clouds.
+    v4(127, 0, 0, 0, 8),      // Loopback: RFC 1122.
+    v4(168, 63, 129, 16, 32), // Public on paper, but the host agent of every Azure machine.
+    v4(169, 254, 0, 0, 16),   // Link-local: RFC 3927. 169.254.169.254 is the metadata service of most clouds.
+    v4(172, 16, 0, 0, 12),    // Private: RFC 1918.
+    v4(192, 0, 0, 0, 24),     // Protocol assignments: RFC 6890. Holds a metadata service of Oracle's cloud.
+    v4(192, 0, 2, 0, 24),     // Documentation: RFC 5737.
+    v4(192, 31, 196, 0, 24),  // AS112: RFC 7535.
+    v4(192, 52, 193, 0, 24),  // Automatic multicast tunneling: RFC 7450.
+    v4(192, 88, 99, 0, 24),   // 6to4 relays, withdrawn: RFC 7526.
+    v4(192, 168, 0, 0, 16),   // Private: RFC 1918.
+    v4(192, 175, 48, 0, 24),  // AS112: RFC 7534.
+    v4(198, 18, 0, 0, 15),    // Benchmarks: RFC 2544.
+    v4(198, 51, 100, 0, 24),  // Documentation: RFC 5737.
+    v4(203, 0, 113, 0, 24),   // Documentation: RFC 5737.
+    v4(224, 0, 0, 0, 3),      // Multicast, reserved and broadcast: RFC 1112, RFC 5771, RFC 919.
+];
+
+/// IPv6 ranges that are not the public internet.
+///
+/// Source: IANA IPv6 Special-Purpose Address Registry. Only 2000::/3 is given out as public (RFC 4291), so
+/// that everything outside it is here by its complement, but for NAT64, which is judged by what it holds.
+pub(crate) const NON_PUBLIC_V6: [Ipv6Net; 13] = [
+    v6(0, 16),                      // Unspecified, loopback, IPv4-compatible: RFC 4291.
+    v6(0x0064_ff9b_0001 << 80, 48), // Local NAT64: RFC 8215.
+    v6(0x0100 << 112, 64),          // Discard: RFC 6666.
+    v6(0x2001 << 112, 23),          // Protocol assignments, Teredo: RFC 2928, RFC 4380.
+    v6(0x2001_0db8 << 96, 32),      // Documentation: RFC 3849.
+    v6(0x2620_004f_8000 << 80, 48), // AS112: RFC 7534.
+    v6(0x3fff << 112, 20),          // Documentation: RFC 9637.
+    v6(0x5f00 << 112, 16),          // Segment routing: RFC 9602.
+    v6(0x4000 << 112, 2),           // Not given out: RFC 4291.
+    v6(0x8000 << 112, 2),           // Not given out: RFC 4291.
+    v6(0xc000 << 112, 3),           // Not given out: RFC 4291.
+    v6(0xe000 << 112, 4),           // Not given out: RFC 4291.
+    v6(0xf000 << 112, 4), // Unique local (RFC 4193), link-local (RFC 4291), site-local (RFC 3879), multicast (RFC 4291).
+];
+
+/// IPv4 addresses inside this prefix are reached through a gateway: RFC 6052.
+pub(crate) const NAT64: Ipv6Net = v6(0x0064_ff9b << 96, 96);
+/// RFC 3056.
+pub(crate) const SIX_TO_FOUR: Ipv6Net = v6(0x2002 << 112, 16);
+/// RFC 4380.
+pub(crate) const TEREDO: Ipv6Net = v6(0x2001 << 112, 32);
+/// RFC 4291, 2.5.5.1; withdrawn.
+pub(crate) const COMPATIBLE: Ipv6Net = v6(0, 96);
+/// RFC 2765.
+pub(crate) const TRANSLATED: Ipv6Net = v6(0xffff_0000 << 32, 96);
+
+/// The same address in its one form: IPv4 inside `::ffff:0:0/96` is IPv4.
+pub(crate) fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The IPv4 addresses that a router could take an IPv6 address for.
+pub(crate) fn embedded(address: IpAddr) -> Vec<IpAddr> {
+    let IpAddr::V6(address) = canonical(address) else {
+        return Vec::new();
+    };
+    let bits = address.to_bits();
+    let low = |shift: u32| {
+        let [.., a, b, c, d] = (bits >> shift).to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    let inverted = |shift: u32| {
+        let [.., a, b, c, d] = (!bits >> shift).to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    if SIX_TO_FOUR.contains(&address) {
+        return vec![low(80)];
+    }
+    if TEREDO.contains(&address) {
+        // The server, and the client behind it with each bit inverted.
+        return vec![low(64), inverted(0)];
+    }
+    // `::` and `::1` are no IPv4 addresses.
+    if NAT64.contains(&address)
+        || TRANSLATED.contains(&address)
+        || (COMPATIBLE.contains(&address) && bits > 1)
+    {
+        return vec![low(0)];
+    }
+    // ISATAP (RFC 5214) can be below any prefix.
+    if matches!((bits >> 32) & 0xffff_ffff, 0x0000_5efe | 0x0200_5efe) {
+        return vec![low(0)];
+    }
+    Vec::new()
+}
+
+/// Whether an address, taken by itself, is one of the public internet.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match canonical(address) {
+        IpAddr::V4(address) => !NON_PUBLIC_V4.iter().any(|range| range.contains(&address)),
+        IpAddr::V6(address) => {
+            let is_special = NON_PUBLIC_V6.iter().any(|range| range.contains(&address));
+            let is_given_out = address.to_bits() >> 125 == 1 || NAT64.contains(&address);
+            is_given_out && !is_special
+        }
+    }
+}
+
+/// All ranges that are treated differently from their surroundings, for whoever must try one address of each.
+pub(crate) fn special_ranges() -> impl Iterator<Item = IpNet> {
+    let holding = [
+        NAT64,
+        SIX_TO_FOUR,
+        TEREDO,
+        COMPATIBLE,
+        TRANSLATED,
+        v6(0x2000 << 112, 3),
+    ];
+    NON_PUBLIC_V4
+        .into_iter()
+        .map(IpNet::V4)
+        .chain(NON_PUBLIC_V6.into_iter().map(IpNet::V6))
+        .chain(holding.into_iter().map(IpNet::V6))
+}

@@ -1,0 +1,186 @@
+//! Names and addresses of network hosts, and patterns over them, in the one form in which they are compared.
+
+use crate::address;
+use crate::error::{Field, RuleError};
+use crate::pattern::Shown;
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A network host: a name in lower case without trailing dot, in its ASCII form, or an address.
+///
+/// Every odd spelling of an address (decimal, octal, hexadecimal, IPv4 inside IPv6) is the address it means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Host {
+    /// A name to be resolved.
+    Name(String),
+    /// An address.
+    Address(IpAddr),
+}
+
+impl Host {
+    /// Reads a host as it stands in a URL, or an address as it is written alone.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, in a few words.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Address(address::canonical(address)));
+        }
+        if let Some(inner) = text.strip_prefix('[') {
+            let address: Ipv6Addr = inner
+                .strip_suffix(']')
+                .and_then(|inner| inner.parse().ok())
+                .ok_or("the IPv6 address is malformed")?;
+            return Ok(Self::Address(address::canonical(IpAddr::V6(address))));
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        if text.is_empty() {
+            return Err("there is no host");
+        }
+        let ascii = ascii_name(text).ok_or("the host name is malformed")?;
+        match url::Host::parse(&ascii) {
+            Ok(url::Host::Domain(name)) if name == ascii => Ok(Self::Name(name)),
+            Ok(url::Host::Ipv4(address)) => Ok(Self::Address(IpAddr::V4(address))),
+            Ok(url::Host::Domain(_) | url::Host::Ipv6(_)) | Err(_) => Err("the host name is malformed"),
+        }
+    }
+
+    /// Whether the name always means this machine (RFC 6761, 6.3), whatever a resolver says.
+    #[must_use]
+    pub fn is_loopback_name(&self) -> bool {
+        match self {
+            Self::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+            Self::Address(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(IpAddr::V4(address)) => address.fmt(f),
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// Strict UTS 46, but for hyphens: names in use have them where the strict rules want none.
+fn ascii_name(text: &str) -> Option<String> {
+    let ascii = Uts46::new()
+        .to_ascii(
+            text.as_bytes(),
+            AsciiDenyList::STD3,
+            Hyphens::Allow,
+            DnsLength::Verify,
+        )
+        .ok()?;
+    Some(ascii.into_owned())
+}
+
+/// The hosts a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostPattern {
+    /// One host.
+    Exact(Host),
+    /// Every name with at least one label before this name: `*.name`.
+    Below(String),
+    /// Every host: `*`.
+    Any,
+}
+
+impl HostPattern {
+    /// Reads a host, `*.name` or `*`.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError`] at [`Field::Host`].
+    pub fn new(text: &str) -> Result<Self, RuleError> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let refused = |why: &str| {
+            Err(RuleError::new(
+                Field::Host,
+                format!("`{}` is not a host: {why}", Shown(text)),
+            ))
+        };
+        if let Some(name) = text.strip_prefix("*.") {
+            return match Host::parse(name) {
+                Ok(Host::Name(name)) => Ok(Self::Below(name)),
+                Ok(Host::Address(_)) => refused("an address has no names below it"),
+                Err(why) => refused(why),
+            };
+        }
+        if text.contains('*') {
+            return Err(RuleError::new(
+                Field::Host,
+                format!(
+                    "`{}` is not a host: `*` can only stand for whole labels at the front",
+                    Shown(text)
+                ),
+            )
+            .hint("write `*.` and a name"));
+        }
+        match Host::parse(text) {
+            Ok(host) => Ok(Self::Exact(host)),
+            Err(why) => refused(why),
+        }
+    }
+
+    /// Whether a host belongs to it.
+    #[must_use]
+    pub fn matches(&self, host: &Host) -> bool {
+        match (self, host) {
+            (Self::Any, _) => true,
+            (Self::Exact(exact), host) => exact == host,
+            (Self::Below(suffix), Host::Name(name)) => name
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|labels| labels.len() > 1 && labels.ends_with('.')),
+            (Self::Below(_), Host::Address(_)) => false,
+        }
+    }
+
+    /// Refuses a set of hosts that nobody can answer for: all of them, or all below a public suffix.
+    pub(crate) fn check_grantable(&self) -> Result<(), RuleError> {
+        match self {
+            Self::Exact(_) => Ok(()),
+            Self::Any => Err(RuleError::new(Field::Host, "`*` would allow every host")
+                .hint("name the hosts; `*` can only stand in `deny`")),
+            Self::Below(name) if is_public_suffix(name) => Err(RuleError::new(
+                Field::Host,
+                format!(
+                    "`*.{name}` would allow names of unrelated owners, because `{name}` is a public suffix"
+                ),
+            )
+            .hint("put one more label after the `*.`")),
+            Self::Below(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => host.fmt(f),
+            Self::Below(name) => write!(f, "*.{name}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// Top-level names that will never be given out (RFC 6761, RFC 6762, ICANN resolution 2024.07.29.06), so that
+/// what is below them belongs to whoever runs the network.
+const PRIVATE_TOP_LEVEL: [&str; 6] = ["example", "internal", "invalid", "local", "localhost", "test"];
+
+/// Whether unrelated owners register names below it: the section of the Public Suffix List that ICANN stands
+/// for, and every top-level name that the list does not know.
+fn is_public_suffix(name: &str) -> bool {
+    if !name.contains('.') {
+        return !PRIVATE_TOP_LEVEL.contains(&name);
+    }
+    psl::suffix(name.as_bytes())
+        .is_some_and(|suffix| suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes())
+}
