@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod ceiling;
+mod document;
 mod error;
 mod grant;
 mod host;
@@ -21,6 +22,7 @@ mod url;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
 pub use ceiling::Ceiling;
+pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
 pub use error::{Field, RuleError};
 pub use grant::{
     Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule, StorageSpec,
