@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod ceiling;
+mod decide;
 mod document;
 mod error;
 mod grant;
@@ -25,7 +26,8 @@ pub use ceiling::Ceiling;
 pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
 pub use error::{Field, RuleError};
 pub use grant::{
-    Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule, StorageSpec,
+    Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule,
+    StorageSpec,
 };
 pub use host::{Host, HostPattern};
 pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError, Rate};

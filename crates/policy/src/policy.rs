@@ -1,8 +1,11 @@
 //! What was granted to one component, the operator's ceiling above it, and the decision both make.
 
-use crate::access::{Access, AccessKind};
+use crate::access::{Access, AccessKind, FileOperation};
+use crate::decide::{Question, Verdict};
+use crate::index::{prefixes, writes_below};
 use crate::limits::Limits;
 use crate::path::AbsolutePath;
+use crate::pattern::RuleText;
 use crate::rules::Policy;
 use crate::url::HttpTarget;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ pub struct Authority {
     granted: Arc<Policy>,
     ceiling: Option<Arc<Policy>>,
     limits: Limits,
+    /// Those of the policy, and what the ceiling leaves of them.
+    mounts: Vec<Mount>,
 }
 
 /// A folder or file of this machine, and where a guest sees it.
@@ -73,10 +78,20 @@ impl Authority {
     /// of the ceiling is never exceeded.
     #[must_use]
     pub fn new(granted: Arc<Policy>, ceiling: Option<Arc<Policy>>, defaults: &Limits) -> Self {
+        let limits = granted
+            .limits()
+            .effective(defaults, ceiling.as_deref().map(Policy::limits));
+        let mut mounts = granted.index().mounts.clone();
+        if let Some(ceiling) = &ceiling {
+            for mount in &mut mounts {
+                narrow(mount, ceiling);
+            }
+        }
         Self {
             granted,
             ceiling,
-            limits: defaults.clone(),
+            limits,
+            mounts,
         }
     }
 
@@ -87,6 +102,7 @@ impl Authority {
             granted: Arc::new(Policy::empty()),
             ceiling: None,
             limits,
+            mounts: Vec::new(),
         }
     }
 
@@ -114,43 +130,251 @@ impl Authority {
     ///
     /// [`Denied`] when the policy does not allow it, or the ceiling does not.
     pub fn authorize(&self, access: &Access<'_>) -> Result<Permit, Denied> {
-        Err(Denied {
-            access: access.to_string(),
-            lacks: access.lacks(),
-            layer: Layer::Granted,
-            rule: None,
+        self.decide(access)
+            .map(|rule| Permit { rule })
+            .map_err(|refusal| Denied {
+                access: access.to_string(),
+                lacks: access.lacks(),
+                layer: refusal.layer,
+                rule: refusal.rule,
+            })
+    }
+
+    fn decide(&self, access: &Access<'_>) -> Result<RuleText, Refusal> {
+        match *access {
+            Access::File { path, operation } => self.decide_file(path, operation),
+            Access::Http(target) => self.ask(&Question::Http(target)),
+            Access::Dial { target, address } => self.ask(&Question::Dial { target, address }),
+            Access::Resolve { host_name } => self.ask_both(
+                &Question::Resolve {
+                    host_name,
+                    by_pattern: false,
+                },
+                &Question::Resolve {
+                    host_name,
+                    by_pattern: true,
+                },
+            ),
+            Access::Socket { protocol } => self.ask(&Question::Socket(protocol)),
+            Access::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            } => self.ask(&Question::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            }),
+            Access::Environment => self.ask(&Question::Environment),
+            Access::Variable { name } => self.decide_variable(name),
+            Access::Secret { name, target } => self.decide_secret(name, target),
+            Access::Malformed { .. } => Err(Refusal::silent(Layer::Granted)),
+        }
+    }
+
+    fn decide_file(&self, path: &AbsolutePath, operation: FileOperation) -> Result<RuleText, Refusal> {
+        let silent = Err(Refusal::silent(Layer::Granted));
+        let host = match self.locate(path) {
+            Place::Inside { mount, below } => mount.host.join(&below),
+            Place::Above => {
+                // Nothing is there but the way to what was granted, and that is all it shows.
+                let is_look = matches!(operation, FileOperation::List | FileOperation::Inspect);
+                return match self.first_mount_below(path).filter(|_| is_look) {
+                    Some(mount) => self.mount_rule(mount).map_or(silent, Ok),
+                    None => silent,
+                };
+            }
+            Place::Outside => return silent,
+        };
+        let Ok(host) = host else {
+            return silent;
+        };
+        self.ask(&Question::File {
+            path: &host,
+            operation,
+            submounts: false,
         })
+    }
+
+    fn decide_variable(&self, name: &str) -> Result<RuleText, Refusal> {
+        let granted = self.granted.variable_rule(name).map(|rule| rule.value());
+        self.ask_both(
+            &Question::Variable { name, granted: None },
+            &Question::Variable { name, granted },
+        )
+    }
+
+    fn decide_secret(&self, name: &str, target: &HttpTarget) -> Result<RuleText, Refusal> {
+        let own = Question::Secret {
+            name,
+            target,
+            granted: None,
+        };
+        let rules = self
+            .granted
+            .secret_rules(target)
+            .filter(|rule| rule.name() == name);
+        let mut refusal = None;
+        for rule in rules {
+            let granted = Some(rule);
+            match self.ask_both(
+                &own,
+                &Question::Secret {
+                    name,
+                    target,
+                    granted,
+                },
+            ) {
+                Ok(_) => return Ok(rule.text().clone()),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        Err(refusal.unwrap_or(Refusal::silent(Layer::Granted)))
+    }
+
+    fn ask(&self, question: &Question<'_>) -> Result<RuleText, Refusal> {
+        self.ask_both(question, question)
+    }
+
+    fn ask_both(&self, own: &Question<'_>, of_ceiling: &Question<'_>) -> Result<RuleText, Refusal> {
+        let rule = Refusal::unless_allowed(Layer::Granted, self.granted.decide(own))?;
+        if let Some(ceiling) = &self.ceiling {
+            Refusal::unless_allowed(Layer::Ceiling, ceiling.decide(of_ceiling))?;
+        }
+        Ok(rule)
     }
 
     /// The folders and files a guest sees, by guest path.
     #[must_use]
     pub fn mounts(&self) -> &[Mount] {
-        &[]
+        &self.mounts
     }
 
     /// Where a guest's path leads. A lexical answer: links are the sandbox's business.
     #[must_use]
     pub fn locate(&self, path: &AbsolutePath) -> Place<'_> {
-        let _nothing_is_granted_yet = path;
+        let at_prefix = |prefix: &str| {
+            let at = self
+                .mounts
+                .binary_search_by(|mount| mount.guest.as_str().cmp(prefix));
+            at.ok().and_then(|at| self.mounts.get(at))
+        };
+        if let Some(mount) = prefixes(path.as_str()).filter_map(at_prefix).last() {
+            return Place::Inside {
+                mount,
+                below: path.below(&mount.guest).unwrap_or_default().to_owned(),
+            };
+        }
+        if self.first_mount_below(path).is_some() {
+            return Place::Above;
+        }
         Place::Outside
+    }
+
+    fn first_mount_below(&self, path: &AbsolutePath) -> Option<&Mount> {
+        let folder = if path.is_root() {
+            "/".to_owned()
+        } else {
+            format!("{path}/")
+        };
+        let at = self
+            .mounts
+            .partition_point(|mount| mount.guest.as_str() < folder.as_str());
+        self.mounts
+            .get(at)
+            .filter(|mount| mount.guest.as_str().starts_with(&folder))
+    }
+
+    fn mount_rule(&self, mount: &Mount) -> Option<RuleText> {
+        let at = self.granted.index().mount_rules.get(mount.guest.as_str())?;
+        Some(self.granted.rules().storage.get(*at)?.text().clone())
     }
 
     /// The variables a guest gets, if they are authorized one by one.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
-        [].into_iter()
+        self.granted.index().variables.iter()
     }
 
     /// The secrets to be put on a request, if they are authorized one by one.
+    ///
+    /// One which the ceiling wants in another header, or in another format, is left out when the same secret
+    /// can be put on the request as the ceiling wants it.
     pub fn secrets(&self, target: &HttpTarget) -> impl Iterator<Item = &SecretUse> {
-        let _nothing_is_granted_yet = target;
-        [].into_iter()
+        let at: Vec<usize> = self.granted.secret_positions(target).collect();
+        let authorized: Vec<usize> = at
+            .iter()
+            .copied()
+            .filter(|at| self.ceiling_allows_secret(*at, target))
+            .collect();
+        let uses = &self.granted.index().secret_uses;
+        at.into_iter().filter_map(move |at| {
+            let own = uses.get(at)?;
+            let is_possible = |other: &usize| uses.get(*other).is_some_and(|other| other.name == own.name);
+            (authorized.contains(&at) || !authorized.iter().any(is_possible)).then_some(own)
+        })
+    }
+
+    fn ceiling_allows_secret(&self, at: usize, target: &HttpTarget) -> bool {
+        let (Some(ceiling), Some(rule)) = (&self.ceiling, self.granted.rules().secrets.get(at)) else {
+            return true;
+        };
+        let question = Question::Secret {
+            name: rule.name(),
+            target,
+            granted: Some(rule),
+        };
+        ceiling.decide(&question).is_allowed()
     }
 
     /// Whether any rule allows raw sockets of any kind, or HTTP to anywhere. A quick no for code that would
     /// otherwise prepare for nothing.
     #[must_use]
     pub fn has_network(&self) -> bool {
-        false
+        let layers = std::iter::once(&self.granted).chain(&self.ceiling);
+        layers
+            .into_iter()
+            .all(|layer| !layer.index().network_allow.is_empty())
+    }
+
+    /// Whether a function is offered as a tool.
+    #[must_use]
+    pub fn offers_tool(&self, function: &str) -> bool {
+        let mut layers = std::iter::once(&self.granted).chain(&self.ceiling);
+        layers.all(|layer| layer.offers_tool(function))
+    }
+}
+
+/// Takes from a mount what the ceiling does not give.
+fn narrow(mount: &mut Mount, ceiling: &Policy) {
+    let enter = Question::File {
+        path: &mount.host,
+        operation: FileOperation::Inspect,
+        submounts: true,
+    };
+    mount.enters_submounts &= ceiling.decide(&enter).is_allowed();
+    mount.is_writable &= writes_below(ceiling.rules(), &ceiling.index().storage_allow, &mount.host);
+}
+
+/// A no, before it has words.
+struct Refusal {
+    layer: Layer,
+    rule: Option<RuleText>,
+}
+
+impl Refusal {
+    fn silent(layer: Layer) -> Self {
+        Self { layer, rule: None }
+    }
+
+    fn unless_allowed(layer: Layer, verdict: Verdict) -> Result<RuleText, Self> {
+        match verdict {
+            Verdict::Allowed(rule) => Ok(rule),
+            Verdict::Denied(rule) => Err(Self {
+                layer,
+                rule: Some(rule),
+            }),
+            Verdict::Silent => Err(Self::silent(layer)),
+        }
     }
 }
 
