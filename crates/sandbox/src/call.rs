@@ -368,7 +368,7 @@ fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
     if text.contains("instance count too high") {
         return Some(Limit::Instances { max: INSTANCES_MAX });
     }
-    if text.contains("too many handles") {
+    if text.contains("cannot allocate another handle") {
         return Some(Limit::Handles { max: limits.handles });
     }
     if text.contains("requested len") {
