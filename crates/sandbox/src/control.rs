@@ -8,7 +8,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
-use wassette_policy::{AbsolutePath, Access, Authority, FileOperation, HttpTarget, Protocol, SocketUse};
+use wassette_policy::{
+    AbsolutePath, Access, Authority, FileOperation, HttpTarget, Place, Protocol, SocketUse,
+};
 
 /// Allowed accesses that are remembered to be decided again. A call that had more ends with any change that
 /// narrows its policy.
@@ -133,29 +135,54 @@ impl Control {
     /// Puts another authority in place. Everything from now on is decided by it; a call that did what it no
     /// longer allows is ended. The limits of the call stay as they were when it began.
     pub fn replace(&self, authority: Arc<Authority>) {
-        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&authority);
+        let before = {
+            let mut current = self.authority.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, Arc::clone(&authority))
+        };
+        let change = Change {
+            before: &before,
+            now: &authority,
+        };
         let revoked = {
             let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            let revoked = used.accesses.iter().map(UsedAccess::as_access);
-            let revoked = revoked.filter(|access| authority.authorize(access).is_err());
-            let revoked = revoked.map(|access| access.to_string()).next();
-            revoked.or_else(|| used.is_full.then(|| "one of very many accesses".to_owned()))
+            let mut revoked = used.accesses.iter().filter(|access| change.revokes(access));
+            let revoked = revoked.next().map(|access| access.as_access().to_string());
+            revoked
+                .or_else(|| (used.is_full && change.is_one()).then(|| "one of very many accesses".to_owned()))
         };
         if let Some(access) = revoked {
             self.end(Ended::Revoked { access });
         }
     }
 
-    /// Remembers an access that was allowed.
-    pub(crate) fn remember(&self, access: &Access<'_>) {
+    /// Remembers an access that this authority allowed.
+    pub(crate) fn remember(&self, access: &Access<'_>, decided_by: &Arc<Authority>) {
+        self.list(access);
+        // An authority that came since then did not find the access among those to decide again.
+        let now = self.authority();
+        if Arc::ptr_eq(decided_by, &now) {
+            return;
+        }
+        let change = Change {
+            before: decided_by,
+            now: &now,
+        };
+        if UsedAccess::of(access).is_some_and(|used| change.revokes(&used)) {
+            self.end(Ended::Revoked {
+                access: access.to_string(),
+            });
+        }
+    }
+
+    fn list(&self, access: &Access<'_>) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.accesses.iter().any(|known| known.as_access() == *access) {
             return;
         }
         if used.accesses.len() >= USED_MAX {
             used.is_full = true;
-        } else if let Some(access) = UsedAccess::of(access) {
-            used.accesses.push(access);
+        } else {
+            used.accesses.extend(UsedAccess::of(access));
         }
     }
 
@@ -177,6 +204,49 @@ impl Control {
             }
             self.wake.notified().await;
         }
+    }
+}
+
+/// What a call was decided by, before and now.
+struct Change<'a> {
+    before: &'a Authority,
+    now: &'a Authority,
+}
+
+impl Change<'_> {
+    /// Whether anything but limits differs.
+    fn is_one(&self) -> bool {
+        self.before.granted() != self.now.granted() || self.before.ceiling() != self.now.ceiling()
+    }
+
+    fn revokes(&self, used: &UsedAccess) -> bool {
+        self.now.authorize(&used.as_access()).is_err() || self.moves(used)
+    }
+
+    /// Whether the guest's path means another file now. What the guest has open is then a file of which
+    /// nobody says any more that it may be read.
+    fn moves(&self, used: &UsedAccess) -> bool {
+        match used {
+            UsedAccess::File(path, _) => host_path(self.before, path) != host_path(self.now, path),
+            UsedAccess::Http(_)
+            | UsedAccess::Dial(..)
+            | UsedAccess::Resolve(_)
+            | UsedAccess::Socket(_)
+            | UsedAccess::SocketAddress(..)
+            | UsedAccess::Variable(_)
+            | UsedAccess::Secret(..) => false,
+        }
+    }
+}
+
+/// Where a guest's path leads on this machine.
+fn host_path(authority: &Authority, path: &AbsolutePath) -> Option<String> {
+    match authority.locate(path) {
+        Place::Inside { mount, below } => {
+            let path = format!("{}/{below}", mount.host.as_str());
+            Some(path.trim_matches('/').to_owned())
+        }
+        Place::Above | Place::Outside => None,
     }
 }
 
@@ -234,5 +304,120 @@ impl UsedAccess {
             Self::Variable(name) => Access::Variable { name },
             Self::Secret(name, target) => Access::Secret { name, target },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wassette_policy::{Limits, ParseOptions, Policy};
+
+    const READ: FileOperation = FileOperation::Read;
+
+    fn authority(rules: &str) -> Arc<Authority> {
+        let text = format!("version: \"1.0\"\npermissions:\n{rules}");
+        let policy = Policy::parse(&text, &ParseOptions::default()).expect("a policy");
+        Arc::new(Authority::new(Arc::new(policy), None, &Limits::DEFAULT))
+    }
+
+    fn storage(rules: &str) -> Arc<Authority> {
+        authority(&format!("  storage:\n    allow: [{rules}]\n"))
+    }
+
+    fn path(path: &str) -> AbsolutePath {
+        path.parse().expect("a path")
+    }
+
+    /// A call that read these files under this policy.
+    #[track_caller]
+    fn after_reading(authority: &Arc<Authority>, files: &[&str]) -> Arc<Control> {
+        let control = Control::new(Arc::clone(authority), Arc::default());
+        for file in files {
+            let path = path(file);
+            let access = Access::File {
+                path: &path,
+                operation: READ,
+            };
+            authority.authorize(&access).expect("it may read");
+            control.remember(&access, authority);
+        }
+        control
+    }
+
+    fn revoked(access: &str) -> Option<Ended> {
+        Some(Ended::Revoked {
+            access: access.to_owned(),
+        })
+    }
+
+    const A: &str = "{uri: \"fs:///a\", access: [read]}";
+    const B: &str = "{uri: \"fs:///b\", access: [read]}";
+
+    #[test]
+    fn a_call_ends_when_what_it_used_is_revoked_and_only_then() {
+        let both = storage(&format!("{A}, {B}"));
+        let control = after_reading(&both, &["/a/x"]);
+        control.replace(storage(A));
+        assert_eq!(control.ended(), None, "it never used the other");
+        control.replace(both);
+        assert_eq!(control.ended(), None, "it was given more");
+        control.replace(storage(B));
+        assert_eq!(control.ended().cloned(), revoked("read `/a/x`"));
+    }
+
+    #[test]
+    fn a_deny_rule_revokes_too() {
+        let control = after_reading(&storage(A), &["/a/x"]);
+        control.replace(authority(
+            "  storage:\n    allow: [{uri: \"fs:///a\", access: [read]}]\n    deny: [{uri: \"fs:///a/x\"}]\n",
+        ));
+        assert_eq!(control.ended().cloned(), revoked("read `/a/x`"));
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_now_is_revoked() {
+        let at = |host: &str| storage(&format!("{{uri: \"fs://{host}\", guest: /data, access: [read]}}"));
+        let control = after_reading(&at("/a"), &["/data/x"]);
+        control.replace(at("/a"));
+        assert_eq!(control.ended(), None);
+        control.replace(at("/b"));
+        assert_eq!(control.ended().cloned(), revoked("read `/data/x`"));
+    }
+
+    #[test]
+    fn of_very_many_accesses_a_change_of_rules_ends_the_call_and_a_change_of_limits_does_not() {
+        let files: Vec<_> = (0..=USED_MAX).map(|n| format!("/a/{n}")).collect();
+        let files: Vec<_> = files.iter().map(String::as_str).collect();
+        let control = after_reading(&storage(A), &files);
+        control.replace(storage(A));
+        assert_eq!(control.ended(), None);
+        control.replace(storage(&format!("{A}, {B}")));
+        assert_eq!(control.ended().cloned(), revoked("one of very many accesses"));
+    }
+
+    #[test]
+    fn what_is_allowed_while_it_is_revoked_ends_the_call() {
+        let before = storage(A);
+        let control = Control::new(Arc::clone(&before), Arc::default());
+        let path = path("/a/x");
+        let access = Access::File {
+            path: &path,
+            operation: READ,
+        };
+        before.authorize(&access).expect("it may read");
+        // Another thread is here, between the decision and the list.
+        control.replace(storage(B));
+        assert_eq!(control.ended(), None);
+        control.remember(&access, &before);
+        assert_eq!(control.ended().cloned(), revoked("read `/a/x`"));
+    }
+
+    #[test]
+    fn the_first_reason_for_an_end_counts() {
+        let control = after_reading(&storage(A), &["/a/x"]);
+        control.end(Ended::Limit(Limit::Requests { max: 1 }));
+        control.replace(storage(B));
+        control.revoke();
+        assert_eq!(control.ended(), Some(&Ended::Limit(Limit::Requests { max: 1 })));
     }
 }

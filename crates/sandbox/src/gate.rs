@@ -98,7 +98,8 @@ impl Gate {
 
     /// Decides one access and records the decision.
     pub(crate) fn authorize(&self, access: &Access<'_>) -> Result<Permit, Denied> {
-        let answer = self.authority().authorize(access);
+        let authority = self.authority();
+        let answer = authority.authorize(access);
         let (lacks, rule) = match &answer {
             Ok(permit) => (String::new(), permit.rule().to_owned()),
             Err(denied) => (
@@ -107,7 +108,7 @@ impl Gate {
             ),
         };
         if answer.is_ok() {
-            self.0.control.remember(access);
+            self.0.control.remember(access, &authority);
         }
         self.record().add(Decision {
             kind: access.kind(),
