@@ -17,6 +17,7 @@ use fields::Map;
 use rules::Placed;
 pub use yaml::DOCUMENT_BYTES_MAX;
 use yaml::Value;
+pub(crate) use yaml::shown;
 
 /// The version of the language that is read and printed.
 const VERSION: &str = "1.0";
@@ -153,7 +154,7 @@ fn version(map: &Map<'_>) -> Result<(), ParsePolicyError> {
             .hint("put it into quotes: `version: \"1.0\"`")),
         Value::Quoted(text) | Value::Plain(text) => Err(node
             .at
-            .error(format!("the version `{}` is not known", yaml::shown(text)))
+            .error(format!("the version `{}` is not known", shown(text)))
             .hint("this program reads `version: \"1.0\"`")),
         Value::Null | Value::List(_) | Value::Map(_) => Err(node
             .at
@@ -163,7 +164,9 @@ fn version(map: &Map<'_>) -> Result<(), ParsePolicyError> {
 }
 
 fn from_rule(error: &RuleError, at: yaml::Position) -> ParsePolicyError {
-    let mut located = at.error(error.to_string());
-    located.hint = error.hint_text().map(str::to_owned);
+    // A rule may have been written with escapes for characters that the document itself could not hold.
+    let clean = |text: &str| text.chars().map(yaml::harmless).collect::<String>();
+    let mut located = at.error(clean(&error.to_string()));
+    located.hint = error.hint_text().map(clean);
     located
 }

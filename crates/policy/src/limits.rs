@@ -1,5 +1,6 @@
 //! How much one call, and one component, may use. Every limit always exists; there is no "unlimited".
 
+use crate::document::shown;
 use crate::quantity;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -341,7 +342,7 @@ impl LimitSettings {
             };
             if read.is_set(key) {
                 return Err(ParseLimitError {
-                    message: format!("`{text}` says the same thing twice"),
+                    message: format!("`{}` says the same thing twice", shown(text)),
                     hint: Some("write time, a share, or one of each: `2s 500m`"),
                 });
             }
@@ -374,14 +375,14 @@ impl LimitSettings {
         }
         if amount < key.min() {
             return Err(ParseLimitError {
-                message: format!("`{text}` is less than {}", key.text(key.min())),
+                message: format!("`{}` is less than {}", shown(text), key.text(key.min())),
                 hint: matches!(key, LimitKey::Memory)
                     .then_some("a plain number means bytes; for mebibytes write `Mi`"),
             });
         }
         if amount > key.max() {
             return Err(ParseLimitError {
-                message: format!("`{text}` is more than {}", key.text(key.max())),
+                message: format!("`{}` is more than {}", shown(text), key.text(key.max())),
                 hint: Some("no policy can ask for more than that"),
             });
         }

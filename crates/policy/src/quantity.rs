@@ -4,6 +4,7 @@
 //! a limit that means something else than what is written is worse than none. Units are those of Kubernetes;
 //! the one that fools people (`m` for memory is a thousandth of a byte) is refused with a hint.
 
+use crate::document::shown;
 use crate::limits::{ParseLimitError, Rate};
 use std::time::Duration;
 
@@ -44,11 +45,11 @@ pub(crate) fn bytes(text: &str) -> Result<u64, ParseLimitError> {
     let Some(scale) = scale_of(&BYTE_UNITS, unit) else {
         return Err(match unit {
             "m" => wrong(
-                format!("`{text}` means thousandths of a byte"),
+                format!("`{}` means thousandths of a byte", shown(text)),
                 "for mebibytes write `Mi`, for megabytes `M`",
             ),
             _ => wrong(
-                format!("`{unit}` is not a unit of bytes"),
+                format!("`{}` is not a unit of bytes", shown(unit)),
                 "the units are `Ki`, `Mi`, `Gi`, `Ti`, `k`, `M`, `G`, `T`, or none for bytes",
             ),
         });
@@ -65,7 +66,7 @@ pub(crate) fn count(text: &str) -> Result<u64, ParseLimitError> {
         "M" => 1_000_000,
         _ => {
             return Err(wrong(
-                format!("`{unit}` is not a unit of a plain number"),
+                format!("`{}` is not a unit of a plain number", shown(unit)),
                 "write the number alone, or with `k` or `M`",
             ));
         }
@@ -84,9 +85,9 @@ pub(crate) fn milliseconds(text: &str) -> Result<u64, ParseLimitError> {
     let Some(scale) = scale else {
         return Err(wrong(
             if unit.is_empty() {
-                format!("`{text}` has no unit of time")
+                format!("`{}` has no unit of time", shown(text))
             } else {
-                format!("`{unit}` is not a unit of time")
+                format!("`{}` is not a unit of time", shown(unit))
             },
             "the units are `ms`, `s`, `m` (minutes) and `h`, for example `30s`",
         ));
@@ -113,7 +114,7 @@ pub(crate) fn cpu(text: &str) -> Result<Cpu, ParseLimitError> {
     }
     let Some(scale) = scale_of(&DURATION_UNITS, unit) else {
         return Err(wrong(
-            format!("`{unit}` is not a unit of processor time"),
+            format!("`{}` is not a unit of processor time", shown(unit)),
             "write time as `2s` or `500ms`, or a share as `500m` (half a core) or `0.5`",
         ));
     };
@@ -125,7 +126,7 @@ pub(crate) fn percent(text: &str) -> Result<u64, ParseLimitError> {
     let (number, unit) = split(text)?;
     if !unit.is_empty() {
         return Err(wrong(
-            format!("`{text}` is not a percentage"),
+            format!("`{}` is not a percentage", shown(text)),
             "here `cpu` is a plain number, percent of one core; units are read in `limits`",
         ));
     }
@@ -137,7 +138,7 @@ pub(crate) fn mebibytes(text: &str) -> Result<u64, ParseLimitError> {
     let (number, unit) = split(text)?;
     if !unit.is_empty() {
         return Err(wrong(
-            format!("`{text}` is not a plain number"),
+            format!("`{}` is not a plain number", shown(text)),
             "here `memory` is a plain number of megabytes; units are read in `limits`",
         ));
     }
@@ -148,10 +149,13 @@ pub(crate) fn mebibytes(text: &str) -> Result<u64, ParseLimitError> {
 pub(crate) fn rate(text: &str) -> Result<Rate, ParseLimitError> {
     const HINT: &str = "write a number and a span: `60/min`, `5/s` or `1000/hour`";
     let Some((calls, span)) = text.split_once('/') else {
-        return Err(wrong(format!("`{text}` does not say in how long"), HINT));
+        return Err(wrong(format!("`{}` does not say in how long", shown(text)), HINT));
     };
     let Some((_, seconds)) = RATE_UNITS.into_iter().find(|(unit, _)| *unit == span.trim()) else {
-        return Err(wrong(format!("`{}` is not a span of a rate", span.trim()), HINT));
+        return Err(wrong(
+            format!("`{}` is not a span of a rate", shown(span.trim())),
+            HINT,
+        ));
     };
     let calls = count(calls.trim())?;
     let Ok(calls) = u32::try_from(calls) else {
@@ -204,7 +208,7 @@ impl Decimal {
         let scaled = self.digits * scale;
         if !scaled.is_multiple_of(self.divisor) {
             return Err(wrong(
-                format!("`{text}` is not a whole number of {what}"),
+                format!("`{}` is not a whole number of {what}", shown(text)),
                 "write it with a smaller unit",
             ));
         }
@@ -220,11 +224,16 @@ fn split(text: &str) -> Result<(Decimal, &str), ParseLimitError> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(ParseLimitError {
-            message: format!("`{text}` is not an amount"),
+            message: format!("`{}` is not an amount", shown(text)),
             hint: Some("an amount is a number and a unit, for example `512Mi`, `30s` or `100`"),
         });
     }
-    let whole = whole.trim_start_matches('0');
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(wrong(
+            format!("`{}` begins with a zero", shown(text)),
+            "leave the leading zero out",
+        ));
+    }
     let fraction = fraction.trim_end_matches('0');
     if whole.len() > WHOLE_DIGITS_MAX {
         return Err(too_large(text));
@@ -240,7 +249,7 @@ fn split(text: &str) -> Result<(Decimal, &str), ParseLimitError> {
             unit,
         )),
         _ => Err(ParseLimitError {
-            message: format!("`{text}` has too many digits"),
+            message: format!("`{}` has too many digits", shown(text)),
             hint: None,
         }),
     }
@@ -262,7 +271,7 @@ fn wrong(message: String, hint: &'static str) -> ParseLimitError {
 
 fn too_large(text: &str) -> ParseLimitError {
     ParseLimitError {
-        message: format!("`{text}` is too large"),
+        message: format!("`{}` is too large", shown(text)),
         hint: None,
     }
 }

@@ -51,10 +51,18 @@ impl<'n> Map<'n> {
     /// `what` is what the map is, for messages.
     pub(super) fn of(node: &'n Node, what: &str, known: &[&str]) -> Result<Self, ParsePolicyError> {
         let Value::Map(entries) = &node.value else {
+            let hint = match &node.value {
+                Value::Plain(text) if text.contains(':') => {
+                    "a key is followed by a colon and a space".to_owned()
+                }
+                Value::Null | Value::Plain(_) | Value::Quoted(_) | Value::List(_) | Value::Map(_) => {
+                    format!("its keys are {}", listed(known))
+                }
+            };
             return Err(node
                 .at
                 .error(format!("{what} must be a map, not {}", node.kind()))
-                .hint(format!("its keys are {}", listed(known))));
+                .hint(hint));
         };
         if let Some(entry) = entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
             return Err(unknown_key(entry, what, known));
@@ -145,6 +153,10 @@ impl Node {
     /// A text or a number, as it is written.
     pub(super) fn amount(&self, key: &str) -> Result<&str, ParsePolicyError> {
         match &self.value {
+            Value::Plain(text) if is_octal(text) => Err(self
+                .at
+                .error(format!("`{}` is an octal number for some readers", shown(text)))
+                .hint("leave the leading zero out")),
             Value::Quoted(text) | Value::Plain(text) => Ok(text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(self
                 .at
@@ -228,6 +240,12 @@ fn distance(word: &str, other: &str) -> usize {
 fn listed(keys: &[&str]) -> String {
     let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     quoted.join(", ")
+}
+
+/// Whether YAML 1.1 reads a number as octal that YAML 1.2 reads as decimal.
+fn is_octal(text: &str) -> bool {
+    text.strip_prefix('0')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Words that YAML 1.1 or 1.2 reads as truth values, nothing or special numbers, in lower case.

@@ -67,16 +67,31 @@ pub(super) struct Entry {
 }
 
 /// A text as an error shows it: short, and without characters that could fool a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN_MAX)
-        .map(|c| if is_unsafe(c) || c == '`' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c == '`' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                harmless(c)
+            }
+        })
         .collect();
     if text.chars().nth(SHOWN_MAX).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The character itself, or a sign that there was one.
+pub(super) fn harmless(c: char) -> char {
+    if is_unsafe(c) {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
 }
 
 /// Reads one document.
@@ -202,12 +217,12 @@ impl Reader<'_> {
     }
 
     fn document(&mut self) -> Result<Node, ParsePolicyError> {
-        self.to_content()?;
+        self.skip_to_content()?;
         if self.is_marker("---") {
             for _ in 0..3 {
                 self.next();
             }
-            self.to_content()?;
+            self.skip_to_content()?;
         }
         let at = self.at;
         if self.is_over() {
@@ -217,7 +232,7 @@ impl Reader<'_> {
             return Err(at.error("YAML directives are not read"));
         }
         let node = self.block_node()?;
-        self.to_content()?;
+        self.skip_to_content()?;
         if self.is_over() {
             return Ok(node);
         }
@@ -239,7 +254,7 @@ impl Reader<'_> {
     }
 
     /// Goes to the next character that is neither space nor comment; the text's end if there is none.
-    fn to_content(&mut self) -> Result<(), ParsePolicyError> {
+    fn skip_to_content(&mut self) -> Result<(), ParsePolicyError> {
         let mut tab = None;
         let first_line = self.at.line;
         while let Some(c) = self.peek() {
@@ -266,7 +281,7 @@ impl Reader<'_> {
             for _ in 0..3 {
                 self.next();
             }
-            self.to_content()?;
+            self.skip_to_content()?;
             if self.peek().is_some() {
                 return Err(self.at.error("there is text after the end of the document"));
             }
@@ -278,7 +293,7 @@ impl Reader<'_> {
     /// Goes to the next line with content after a value that ends its line.
     fn end_of_line(&mut self, what: &str) -> Result<(), ParsePolicyError> {
         let line = self.at.line;
-        self.to_content()?;
+        self.skip_to_content()?;
         if !self.is_over() && self.at.line == line {
             return Err(self.at.error(format!("there is more text after the {what}")));
         }
@@ -326,7 +341,7 @@ impl Reader<'_> {
         loop {
             let dash = self.at;
             self.next();
-            self.to_content()?;
+            self.skip_to_content()?;
             let is_item = !self.is_over() && (self.at.line == dash.line || self.at.column > indent);
             if is_item {
                 items.push(self.block_node()?);
@@ -385,7 +400,7 @@ impl Reader<'_> {
     /// The value of a key in a block map, on its line or below it.
     fn map_value(&mut self, indent: usize, colon: Position) -> Result<Node, ParsePolicyError> {
         let line = self.at.line;
-        self.to_content()?;
+        self.skip_to_content()?;
         let nothing = Node {
             at: colon,
             value: Value::Null,
@@ -599,7 +614,7 @@ impl Reader<'_> {
                 "text over several lines is not read",
                 "write it in quotes on one line",
             ),
-            Some(',' | ']' | '}') => ("there is nothing before this", ""),
+            Some(',' | ']' | '}') => ("a value is missing before this", ""),
             Some('[' | '{') => ("a list or map cannot stand here", ""),
             Some('?') if self.is_gap_at(1) => ("keys marked with `?` are not read", ""),
             Some(':') if self.is_gap_at(1) => ("there is no key before `:`", ""),

@@ -1,0 +1,360 @@
+//! Documents from outside: which are refused, where and why, and what the accepted ones mean.
+//!
+//! The tables are plain files: a case begins with `=== title`, then comes the document, then what must come of it
+//! after `-->` lines. `<U+0007>` in a document stands for that character.
+
+use std::time::{Duration, Instant};
+use wassette_policy::{AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, Policy};
+
+const MALFORMED: &str = include_str!("malformed.txt");
+const ACCEPTED: &str = include_str!("accepted.txt");
+
+struct Case {
+    title: String,
+    document: String,
+    expected: String,
+}
+
+fn cases(table: &str) -> Vec<Case> {
+    let cases: Vec<Case> = table
+        .split("=== ")
+        .skip(1)
+        .map(|case| {
+            let (title, rest) = case.split_once('\n').expect("a title ends its line");
+            let (document, expected) = rest.split_once("-->").expect("a case says what is expected");
+            Case {
+                title: title.to_owned(),
+                document: unescaped(document.strip_suffix('\n').unwrap_or(document)),
+                expected: expected.trim().to_owned(),
+            }
+        })
+        .collect();
+    let mut titles: Vec<&str> = cases.iter().map(|case| case.title.as_str()).collect();
+    titles.sort_unstable();
+    titles.dedup();
+    assert_eq!(titles.len(), cases.len(), "each title is there once");
+    cases
+}
+
+fn unescaped(document: &str) -> String {
+    let mut parts = document.split("<U+");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('>').expect("an escape is closed");
+        let code = u32::from_str_radix(code, 16).expect("an escape is hexadecimal");
+        text.push(char::from_u32(code).expect("an escape is a character"));
+        text.push_str(rest);
+    }
+    text
+}
+
+fn parse(text: &str) -> Result<Policy, String> {
+    Policy::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
+}
+
+fn below(base: &str) -> ParseOptions {
+    ParseOptions {
+        base: Some(base.parse::<AbsolutePath>().expect("the base is a path")),
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, error: &str) {
+    assert_eq!(parse(text), Err(error.to_owned()));
+}
+
+#[track_caller]
+fn printed(text: &str, options: &ParseOptions) -> String {
+    let policy = Policy::parse(text, options).expect("the document is accepted");
+    let printed = policy.print();
+    let again = Policy::parse(&printed, &ParseOptions::default()).expect("what is printed is accepted");
+    assert_eq!(again, policy, "what is printed means the same");
+    assert_eq!(again.print(), printed, "what is printed is printed again");
+    printed
+}
+
+#[test]
+fn each_mistake_is_told_with_its_line_and_column() {
+    let cases = cases(MALFORMED);
+    assert!(cases.len() >= 200);
+    let mut wrong = String::new();
+    for case in &cases {
+        let outcome = match parse(&case.document) {
+            Ok(policy) => format!("accepted as\n{}", policy.print()),
+            Err(error) => error,
+        };
+        if outcome != case.expected {
+            wrong += &format!("=== {}\n{}\n--> {outcome}\n", case.title, case.document);
+        }
+    }
+    assert!(wrong.is_empty(), "other outcomes:\n{wrong}");
+}
+
+#[test]
+fn each_spelling_is_printed_in_one_form() {
+    let mut wrong = String::new();
+    for case in &cases(ACCEPTED) {
+        if let Err(error) = Policy::parse(&case.document, &below("/base")) {
+            wrong += &format!("=== {}\n{}\n--> {error}\n", case.title, case.document);
+            continue;
+        }
+        let printed = printed(&case.document, &below("/base"));
+        let body = printed.strip_prefix("version: \"1.0\"\n").unwrap_or(&printed);
+        if body.trim_end() != case.expected.trim_start() {
+            wrong += &format!("=== {}\n{}\n--> \n{body}", case.title, case.document);
+        }
+    }
+    assert!(wrong.is_empty(), "other outcomes:\n{wrong}");
+}
+
+#[test]
+fn a_hint_says_what_to_write_instead() {
+    let hint = |text: &str| {
+        let error = Policy::parse(text, &ParseOptions::default()).expect_err("the document is refused");
+        error.hint_text().map(str::to_owned).unwrap_or_default()
+    };
+    let table = [
+        ("version: 1.0", "put it into quotes: `version: \"1.0\"`"),
+        ("version: \"1.0\"\nPermissions: {}", "did you mean `permissions`?"),
+        ("version: \"1.0\"\npremissions: {}", "did you mean `permissions`?"),
+        (
+            "version: \"1.0\"\nkind: x",
+            "its keys are `version`, `permissions`, `description`, `$schema`",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {enviroment: {}}",
+            "did you mean `environment`?",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {resources: {limits: {file_read: 5}}}",
+            "did you mean `file-read`?",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {runtime: {docker: {}}}",
+            "nothing here would enforce it: components run in this program, not in another runtime",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {ipc: {}}",
+            "nothing here would enforce it: components have no pipes and no local sockets",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {network: {allow: [{host: *.example.com}]}}",
+            "put a text that begins with this character into quotes",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {resources: {limits: {memory: 512m}}}",
+            "for mebibytes write `Mi`, for megabytes `M`",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {tools: {deny: delete}}",
+            "write `[delete]`",
+        ),
+        ("version:\"1.0\"", "a key is followed by a colon and a space"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(hint(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_document_that_is_too_long_is_refused_at_once() {
+    let head = "version: \"1.0\"\n";
+    let comment = format!("#{}\n", "x".repeat(78));
+    let full = format!(
+        "{head}{}",
+        comment.repeat((DOCUMENT_BYTES_MAX - head.len()) / comment.len())
+    );
+    assert!(parse(&full).is_ok());
+
+    for bytes in [DOCUMENT_BYTES_MAX + 1, 10 << 20] {
+        let begin = Instant::now();
+        refused(
+            &"[".repeat(bytes),
+            "1:1: the document is longer than 1048576 bytes",
+        );
+        assert!(begin.elapsed() < Duration::from_secs(5));
+    }
+}
+
+/// As long as a document can be, and each of a kind that costs some readers memory, time or stack.
+#[test]
+fn no_document_costs_more_than_its_length() {
+    let filled = |unit: &str| unit.repeat((DOCUMENT_BYTES_MAX - 64) / unit.len());
+    let head = "version: \"1.0\"\npermissions:\n";
+    let documents = [
+        filled("["),
+        filled("{a: "),
+        filled("- "),
+        filled("? "),
+        filled("&a [*a, *a]"),
+        filled("\""),
+        filled("\"\\u0041"),
+        filled("x"),
+        filled(": "),
+        filled("\n"),
+        filled("#\n"),
+        filled(" "),
+        filled("\r\n"),
+        filled("---\n"),
+        format!("{head}  tools: {{deny: [{}]}}", filled("a,")),
+        format!("{head}  tools:\n    deny:\n{}", filled("    - a\n")),
+        format!("{head}  tools:\n    deny:\n{}", filled("    -\n")),
+        format!("{head}  {}: {{}}", filled("k")),
+        format!(
+            "{head}{}",
+            (0..60_000).map(|n| format!("  k{n}: {{}}\n")).collect::<String>()
+        ),
+        format!("description: \"{}\"", filled("\\n")),
+    ];
+    for document in documents {
+        let begin = Instant::now();
+        let outcome = parse(&document);
+        let start: String = document.chars().take(20).collect();
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "{start}: {:?}",
+            begin.elapsed()
+        );
+        if let Err(error) = outcome {
+            assert!(error.len() < 500, "{start}: {error}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_rules_are_read_and_printed() {
+    let mut document = String::from("version: \"1.0\"\npermissions:\n  network:\n    allow:\n");
+    for number in 0..10_000 {
+        document += &format!("      - {{host: \"h{number}.example.com\", methods: [GET]}}\n");
+    }
+    let printed = printed(&document, &ParseOptions::default());
+    assert_eq!(printed.lines().count(), 4 + 2 * 10_000);
+}
+
+#[test]
+fn an_error_repeats_only_a_short_and_harmless_part_of_the_document() {
+    refused(
+        &format!("version: \"1.0\"\n{}: 1", "k".repeat(500)),
+        &format!("2:1: `{}…` is not a key of a policy", "k".repeat(60)),
+    );
+    refused(
+        "version: \"1.0\"\n\"a\\u202eb\\u001b`\": 1",
+        "2:1: `a\u{fffd}b\u{fffd}\u{fffd}` is not a key of a policy",
+    );
+    let zeros = format!(
+        "version: \"1.0\"\npermissions: {{resources: {{limits: {{requests: \"{}1\"}}}}}}",
+        "0".repeat(500)
+    );
+    refused(&zeros, &format!("2:46: `{}…` begins with a zero", "0".repeat(60)));
+}
+
+#[test]
+fn columns_count_characters() {
+    refused(
+        "version: \"1.0\" # é😀\ndescription: \"é😀\" x",
+        "2:19: there is more text after the text",
+    );
+}
+
+#[test]
+fn a_description_has_a_largest_length() {
+    let of = |length: usize| {
+        parse(&format!(
+            "version: \"1.0\"\ndescription: \"{}\"",
+            "x".repeat(length)
+        ))
+    };
+    assert!(of(4096).is_ok());
+    assert_eq!(
+        of(4097),
+        Err("2:14: the description is longer than 4096 bytes".to_owned())
+    );
+}
+
+#[test]
+fn nesting_up_to_the_bound_is_read() {
+    let nested = |depth: usize| {
+        format!(
+            "version: \"1.0\"\npermissions: {}{}",
+            "[".repeat(depth),
+            "]".repeat(depth)
+        )
+    };
+    refused(&nested(15), "2:14: `permissions` must be a map, not a list");
+    refused(&nested(16), "2:29: the nesting is deeper than 16");
+}
+
+#[test]
+fn relative_paths_need_a_base() {
+    let document =
+        "version: \"1.0\"\npermissions: {storage: {allow: [{uri: \"fs://data\", access: [read]}]}}";
+    refused(document, "2:39: the path `data` is relative");
+    assert_eq!(
+        printed(document, &below("/srv/app")),
+        "version: \"1.0\"\npermissions:\n  storage:\n    allow:\n      - uri: \"fs:///srv/app/data\"\n        access: [read]\n"
+    );
+}
+
+#[test]
+fn an_older_policy_for_containers_is_refused_where_it_names_them() {
+    let document = "version: \"1.0\"\ndescription: \"An agent\"\npermissions:\n  storage:\n    allow:\n    - uri: \"fs://work/agent/**\"\n      access: [\"read\"]\n\n  runtime:\n    docker:\n      security:\n        privileged: true\n    hyperlight:\n";
+    let error = Policy::parse(document, &below("/base")).expect_err("the document is refused");
+    assert_eq!((error.line(), error.column()), (9, 3));
+    assert_eq!(error.message(), "`runtime` is refused in `permissions`");
+}
+
+#[track_caller]
+fn ceiling(text: &str) -> Result<String, String> {
+    let ceiling = Ceiling::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
+    let printed = ceiling.print();
+    let again = Ceiling::parse(&printed, &ParseOptions::default()).expect("what is printed is accepted");
+    assert_eq!(again, ceiling);
+    Ok(printed)
+}
+
+#[test]
+fn a_ceiling_is_a_policy_with_sources() {
+    assert_eq!(
+        ceiling("version: \"1.0\"\nsources: [\"starter:*\", \"oci://ghcr.io/example/*\"]\npermissions: {tools: {deny: [a]}}"),
+        Ok("version: \"1.0\"\nsources:\n  - \"starter:*\"\n  - \"oci://ghcr.io/example/*\"\npermissions:\n  tools:\n    deny:\n      - \"a\"\n".to_owned())
+    );
+    assert_eq!(
+        ceiling("version: \"1.0\""),
+        Ok("version: \"1.0\"\npermissions: {}\n".to_owned()),
+        "without sources, anything may be loaded"
+    );
+    assert_eq!(
+        ceiling("version: \"1.0\"\nsources: []"),
+        Ok("version: \"1.0\"\nsources: []\npermissions: {}\n".to_owned()),
+        "with none, nothing may be loaded"
+    );
+}
+
+#[test]
+fn a_mistake_in_a_ceiling_is_told_with_its_line_and_column() {
+    let table = [
+        ("sources:", "2:8: `sources` must be a list, not nothing"),
+        (
+            "sources: \"starter:*\"",
+            "2:10: `sources` must be a list, not a text",
+        ),
+        ("sources: [1]", "2:11: `1` is not surely a text"),
+        ("sources: [\"\"]", "2:11: the pattern is empty"),
+        (
+            "sources: [\"a b\"]",
+            "2:11: the pattern contains a space or control character",
+        ),
+        ("signatures: []", "2:1: `signatures` is refused in a ceiling"),
+        ("source: []", "2:1: `source` is not a key of a ceiling"),
+        (
+            "permissions: {ipc: {}}",
+            "2:15: `ipc` is refused in `permissions`",
+        ),
+    ];
+    for (line, error) in table {
+        assert_eq!(
+            ceiling(&format!("version: \"1.0\"\n{line}")),
+            Err(error.to_owned())
+        );
+    }
+}
