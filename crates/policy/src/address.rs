@@ -3,7 +3,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> Ipv4Net {
+const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
 }
 
@@ -16,24 +16,24 @@ const fn v6(address: u128, length: u8) -> Ipv6Net {
 /// Source: IANA IPv4 Special-Purpose Address Registry; the RFC that made each range stands beside it. Ranges
 /// that the registry calls globally reachable but which lead to machinery near the host are here too.
 pub(crate) const NON_PUBLIC_V4: [Ipv4Net; 18] = [
-    v4(0, 0, 0, 0, 8),        // This network, and the unspecified address: RFC 791.
-    v4(10, 0, 0, 0, 8),       // Private: RFC 1918.
-    v4(100, 64, 0, 0, 10),    // Shared by carriers: RFC 6598. Holds metadata services of some clouds.
-    v4(127, 0, 0, 0, 8),      // Loopback: RFC 1122.
-    v4(168, 63, 129, 16, 32), // Public on paper, but the host agent of every Azure machine.
-    v4(169, 254, 0, 0, 16),   // Link-local: RFC 3927. 169.254.169.254 is the metadata service of most clouds.
-    v4(172, 16, 0, 0, 12),    // Private: RFC 1918.
-    v4(192, 0, 0, 0, 24),     // Protocol assignments: RFC 6890. Holds a metadata service of Oracle's cloud.
-    v4(192, 0, 2, 0, 24),     // Documentation: RFC 5737.
-    v4(192, 31, 196, 0, 24),  // AS112: RFC 7535.
-    v4(192, 52, 193, 0, 24),  // Automatic multicast tunneling: RFC 7450.
-    v4(192, 88, 99, 0, 24),   // 6to4 relays, withdrawn: RFC 7526.
-    v4(192, 168, 0, 0, 16),   // Private: RFC 1918.
-    v4(192, 175, 48, 0, 24),  // AS112: RFC 7534.
-    v4(198, 18, 0, 0, 15),    // Benchmarks: RFC 2544.
-    v4(198, 51, 100, 0, 24),  // Documentation: RFC 5737.
-    v4(203, 0, 113, 0, 24),   // Documentation: RFC 5737.
-    v4(224, 0, 0, 0, 3),      // Multicast, reserved and broadcast: RFC 1112, RFC 5771, RFC 919.
+    v4([0, 0, 0, 0], 8),        // This network, and the unspecified address: RFC 791.
+    v4([10, 0, 0, 0], 8),       // Private: RFC 1918.
+    v4([100, 64, 0, 0], 10),    // Shared by carriers: RFC 6598. Holds metadata services of some clouds.
+    v4([127, 0, 0, 0], 8),      // Loopback: RFC 1122.
+    v4([168, 63, 129, 16], 32), // Public on paper, but the host agent of every Azure machine.
+    v4([169, 254, 0, 0], 16), // Link-local: RFC 3927. 169.254.169.254 is the metadata service of most clouds.
+    v4([172, 16, 0, 0], 12),  // Private: RFC 1918.
+    v4([192, 0, 0, 0], 24),   // Protocol assignments: RFC 6890. Holds a metadata service of Oracle's cloud.
+    v4([192, 0, 2, 0], 24),   // Documentation: RFC 5737.
+    v4([192, 31, 196, 0], 24), // AS112: RFC 7535.
+    v4([192, 52, 193, 0], 24), // Automatic multicast tunneling: RFC 7450.
+    v4([192, 88, 99, 0], 24), // 6to4 relays, withdrawn: RFC 7526.
+    v4([192, 168, 0, 0], 16), // Private: RFC 1918.
+    v4([192, 175, 48, 0], 24), // AS112: RFC 7534.
+    v4([198, 18, 0, 0], 15),  // Benchmarks: RFC 2544.
+    v4([198, 51, 100, 0], 24), // Documentation: RFC 5737.
+    v4([203, 0, 113, 0], 24), // Documentation: RFC 5737.
+    v4([224, 0, 0, 0], 3),    // Multicast, reserved and broadcast: RFC 1112, RFC 5771, RFC 919.
 ];
 
 /// IPv6 ranges that are not the public internet.

@@ -4,7 +4,7 @@ use crate::access::{FileOperation, Protocol, SocketUse};
 use crate::address;
 use crate::grant::{EnvironmentRule, NEVER_ALLOWED_METHODS, NetworkRule, Peer, SecretRule, StorageRule};
 use crate::host::Host;
-use crate::index::{Paths, Peers, readings};
+use crate::index::{Paths, readings};
 use crate::path::AbsolutePath;
 use crate::pattern::RuleText;
 use crate::rules::Policy;
@@ -231,7 +231,7 @@ impl Policy {
         } else {
             list.about_exactly(&host).collect()
         };
-        let allowed = self.first_network(found, |rule| matches!(rule.peer(), Peer::Host(_)));
+        let allowed = self.first_network(found, |rule| !rule.is_for_sockets());
         Verdict::of(denied.map(NetworkRule::text), allowed.map(NetworkRule::text))
     }
 

@@ -128,21 +128,14 @@ impl StorageRule {
                 "a deny rule always covers what is mounted below",
             ));
         }
-        Ok(Self::from_parts(
-            effect,
-            pattern,
-            access,
-            guest,
-            spec.submounts == Some(true),
-        ))
+        let parts = (access, guest, spec.submounts == Some(true));
+        Ok(Self::from_parts(effect, pattern, parts))
     }
 
     fn from_parts(
         effect: Effect,
         pattern: PathPattern,
-        access: FileAccess,
-        guest: AbsolutePath,
-        submounts: bool,
+        (access, guest, submounts): (FileAccess, AbsolutePath, bool),
     ) -> Self {
         let mut text = format!("storage {} \"{pattern}\"", effect.as_str());
         if effect == Effect::Allow || access != FileAccess::READ_WRITE {
@@ -164,16 +157,26 @@ impl StorageRule {
         }
     }
 
-    /// A deny rule for what this rule is about.
-    pub(crate) fn denied(&self) -> Self {
-        // Who loses what was granted for writing loses the reading that came with it.
+    /// A deny rule for the same paths.
+    pub(crate) fn denied(&self, access: FileAccess) -> Self {
+        let guest = self.pattern.prefix();
+        Self::from_parts(Effect::Deny, self.pattern.clone(), (access, guest, false))
+    }
+
+    /// An allow rule for reading the same paths, without regard to mounts.
+    pub(crate) fn as_place(&self) -> Self {
+        let guest = self.pattern.prefix();
         Self::from_parts(
-            Effect::Deny,
+            Effect::Allow,
             self.pattern.clone(),
-            self.access,
-            self.pattern.prefix(),
-            false,
+            (FileAccess::READ, guest, false),
         )
+    }
+
+    /// The same rule about another access, if there is any.
+    pub(crate) fn with_access(&self, access: FileAccess) -> Option<Self> {
+        let parts = (access, self.guest.clone(), self.submounts);
+        (access.read || access.write).then(|| Self::from_parts(self.effect, self.pattern.clone(), parts))
     }
 
     /// Which list it is in.

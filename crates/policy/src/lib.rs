@@ -7,9 +7,11 @@
 mod access;
 mod address;
 mod ceiling;
+mod change;
 mod decide;
 mod document;
 mod error;
+mod explain;
 mod grant;
 mod host;
 mod index;
@@ -18,13 +20,19 @@ mod path;
 mod pattern;
 mod policy;
 mod quantity;
+mod relation;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod url;
+mod witness;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
 pub use ceiling::Ceiling;
 pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
+pub use change::{Grant, GrantError};
 pub use error::{Field, RuleError};
+pub use explain::{AccessText, Explanation, ParseAccessError};
 pub use grant::{
     Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule,
     StorageSpec,
@@ -34,5 +42,6 @@ pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError, Rate};
 pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
 pub use pattern::{PathPattern, SourcePattern, ToolPattern};
 pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, SecretUse, Variable};
+pub use relation::{Excess, LimitChange, PolicyDiff, Relation};
 pub use rules::{Policy, PolicyError, RuleList, Rules};
 pub use url::{HttpTarget, ParseTargetError, Scheme, UrlPathPattern};

@@ -98,11 +98,16 @@ impl Policy {
     ///
     /// [`PolicyError`] when one variable has two values, one secret two values for one header of one host, or
     /// one place of the guest two of the machine.
-    pub fn new(mut rules: Rules) -> Result<Self, PolicyError> {
+    pub fn new(rules: Rules) -> Result<Self, PolicyError> {
         check_description(&rules)?;
         check_storage(&rules)?;
         check_environment(&rules)?;
         check_secrets(&rules)?;
+        Ok(Self::of(rules))
+    }
+
+    /// Rules that are known to stand together.
+    pub(crate) fn of(mut rules: Rules) -> Self {
         rules
             .storage
             .sort_by(|a, b| (a.effect(), a.text()).cmp(&(b.effect(), b.text())));
@@ -120,7 +125,7 @@ impl Policy {
         rules.tools_deny.sort();
         rules.tools_deny.dedup();
         let index = Index::new(&rules);
-        Ok(Self { rules, index })
+        Self { rules, index }
     }
 
     /// The rules in canonical order.

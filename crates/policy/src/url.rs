@@ -158,6 +158,18 @@ impl HttpTarget {
         })
     }
 
+    /// For whoever has its parts in normal form.
+    pub(crate) fn of_parts(how: (&str, Scheme), whom: (&Host, u16), path: &str) -> Self {
+        let ((method, scheme), (host, port)) = (how, whom);
+        Self {
+            method: method.to_owned(),
+            scheme,
+            host: host.clone(),
+            port,
+            path: path.to_owned(),
+        }
+    }
+
     /// The method, as written.
     #[must_use]
     pub fn method(&self) -> &str {

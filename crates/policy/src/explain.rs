@@ -1,0 +1,329 @@
+//! An access in words that a person can type, and what a policy says about it.
+
+use crate::access::{Access, FileOperation, Protocol, SocketUse};
+use crate::decide::Question;
+use crate::host::Host;
+use crate::path::AbsolutePath;
+use crate::pattern::Shown;
+use crate::policy::{Authority, Layer};
+use crate::url::HttpTarget;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An access that owns what it names. Reads and prints as in `wassette policy explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessText {
+    /// `read /path`
+    File {
+        /// As the guest sees it.
+        path: AbsolutePath,
+        /// What for.
+        operation: FileOperation,
+    },
+    /// `GET https://host/path`; to an address it is dialed too.
+    Http(HttpTarget),
+    /// `dial 10.0.0.5 for GET https://host/path`
+    Dial {
+        /// The request.
+        target: HttpTarget,
+        /// What the host's name led to.
+        address: IpAddr,
+    },
+    /// `lookup name`
+    Lookup(String),
+    /// `open tcp`
+    Socket(Protocol),
+    /// `connect tcp 10.0.0.5:5432`
+    SocketAddress {
+        /// TCP or UDP.
+        protocol: Protocol,
+        /// What for.
+        socket_use: SocketUse,
+        /// With whom.
+        address: SocketAddr,
+    },
+    /// `env NAME`
+    Variable(String),
+    /// `secret NAME https://host/path`
+    Secret {
+        /// The secret's name.
+        name: String,
+        /// The request.
+        target: HttpTarget,
+    },
+}
+
+/// Why a text is no access.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no access: {why}", Shown(text))]
+pub struct ParseAccessError {
+    text: String,
+    why: String,
+}
+
+impl ParseAccessError {
+    /// What can be written.
+    pub const HINT: &'static str = "write for example `read /path`, `write /path`, `GET https://host/path`, \
+        `connect tcp 10.0.0.5:5432`, `lookup name`, `env NAME` or `secret NAME https://host/path`";
+}
+
+const FILE_WORDS: [(&str, FileOperation); 7] = [
+    ("read", FileOperation::Read),
+    ("write", FileOperation::Write),
+    ("list", FileOperation::List),
+    ("inspect", FileOperation::Inspect),
+    ("create", FileOperation::Create),
+    ("remove", FileOperation::Remove),
+    ("rename", FileOperation::Rename),
+];
+
+const SOCKET_WORDS: [(&str, SocketUse); 5] = [
+    ("bind", SocketUse::Bind),
+    ("listen", SocketUse::Listen),
+    ("connect", SocketUse::Connect),
+    ("send", SocketUse::Send),
+    ("receive", SocketUse::Receive),
+];
+
+impl AccessText {
+    /// Reads an access.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseAccessError`] for anything else than the forms shown at each variant.
+    pub fn parse(text: &str) -> Result<Self, ParseAccessError> {
+        let failed = |why: String| ParseAccessError {
+            text: text.to_owned(),
+            why,
+        };
+        let (word, rest) = text
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| failed("it has one word".to_owned()))?;
+        let rest = rest.trim_start();
+        if let Some((_, operation)) = FILE_WORDS.iter().find(|(known, _)| *known == word) {
+            let path = rest.parse().map_err(|why| failed(format!("{why}")))?;
+            return Ok(Self::File {
+                path,
+                operation: *operation,
+            });
+        }
+        if let Some((_, socket_use)) = SOCKET_WORDS.iter().find(|(known, _)| *known == word) {
+            return socket_address(*socket_use, rest).map_err(failed);
+        }
+        match word {
+            "lookup" => Ok(Self::Lookup(rest.to_owned())),
+            "env" => Ok(Self::Variable(rest.to_owned())),
+            "open" => Ok(Self::Socket(protocol(rest).map_err(failed)?)),
+            "secret" => {
+                let (name, url) = rest
+                    .split_once(' ')
+                    .ok_or_else(|| failed("it has no URL".to_owned()))?;
+                Ok(Self::Secret {
+                    name: name.to_owned(),
+                    target: target("GET", url.trim_start()).map_err(failed)?,
+                })
+            }
+            "dial" => dial(rest).map_err(failed),
+            method => Ok(Self::Http(target(method, rest).map_err(failed)?)),
+        }
+    }
+
+    /// What is asked for it, one after the other; all must be allowed.
+    #[must_use]
+    pub fn accesses(&self) -> Vec<Access<'_>> {
+        match self {
+            Self::File { path, operation } => vec![Access::File {
+                path,
+                operation: *operation,
+            }],
+            Self::Http(target) => {
+                let dial = match target.host() {
+                    Host::Address(address) => Some(Access::Dial {
+                        target,
+                        address: *address,
+                    }),
+                    Host::Name(_) => None,
+                };
+                std::iter::once(Access::Http(target)).chain(dial).collect()
+            }
+            Self::Dial { target, address } => vec![
+                Access::Http(target),
+                Access::Dial {
+                    target,
+                    address: *address,
+                },
+            ],
+            Self::Lookup(host_name) => vec![Access::Resolve { host_name }],
+            Self::Socket(protocol) => vec![Access::Socket { protocol: *protocol }],
+            Self::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            } => vec![Access::SocketAddress {
+                protocol: *protocol,
+                socket_use: *socket_use,
+                address: *address,
+            }],
+            Self::Variable(name) => vec![Access::Variable { name }],
+            Self::Secret { name, target } => vec![Access::Secret { name, target }],
+        }
+    }
+
+    /// The access a question is about; its path is one of the machine.
+    pub(crate) fn of(question: &Question<'_>) -> Self {
+        match *question {
+            Question::File { path, operation, .. } => Self::File {
+                path: path.clone(),
+                operation,
+            },
+            Question::Http(target) => Self::Http(target.clone()),
+            Question::Dial { target, address } => Self::Dial {
+                target: target.clone(),
+                address,
+            },
+            Question::Resolve { host_name, .. } => Self::Lookup(host_name.to_owned()),
+            Question::Socket(protocol) => Self::Socket(protocol),
+            Question::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            } => Self::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            },
+            Question::Environment => Self::Variable(String::new()),
+            Question::Variable { name, .. } => Self::Variable(name.to_owned()),
+            Question::Secret { name, target, .. } => Self::Secret {
+                name: name.to_owned(),
+                target: target.clone(),
+            },
+        }
+    }
+}
+
+fn target(method: &str, url: &str) -> Result<HttpTarget, String> {
+    HttpTarget::parse(method, url).map_err(|why| why.to_string())
+}
+
+fn protocol(text: &str) -> Result<Protocol, String> {
+    match text {
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        _ => Err("the protocol is neither tcp nor udp".to_owned()),
+    }
+}
+
+fn socket_address(socket_use: SocketUse, text: &str) -> Result<AccessText, String> {
+    let (word, address) = text.split_once(' ').ok_or("it has no address")?;
+    Ok(AccessText::SocketAddress {
+        protocol: protocol(word)?,
+        socket_use,
+        address: address
+            .trim_start()
+            .parse()
+            .map_err(|_| "the address is not one of the form `10.0.0.5:5432`")?,
+    })
+}
+
+fn dial(text: &str) -> Result<AccessText, String> {
+    let mut words = text.split_whitespace();
+    let (Some(address), Some("for"), Some(method), Some(url), None) = (
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+        words.next(),
+    ) else {
+        return Err("it is not of the form `dial 10.0.0.5 for GET https://host/`".to_owned());
+    };
+    Ok(AccessText::Dial {
+        target: target(method, url)?,
+        address: address.parse().map_err(|_| "the address is malformed")?,
+    })
+}
+
+impl fmt::Display for AccessText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, operation } => write!(f, "{} {path}", word(&FILE_WORDS, operation)),
+            Self::Http(target) => write!(f, "{} {target}", target.method()),
+            Self::Dial { target, address } => {
+                write!(f, "dial {address} for {} {target}", target.method())
+            }
+            Self::Lookup(name) => write!(f, "lookup {name}"),
+            Self::Socket(protocol) => write!(f, "open {protocol}"),
+            Self::SocketAddress {
+                protocol,
+                socket_use,
+                address,
+            } => write!(f, "{} {protocol} {address}", word(&SOCKET_WORDS, socket_use)),
+            Self::Variable(name) => write!(f, "env {name}"),
+            Self::Secret { name, target } => write!(f, "secret {name} {target}"),
+        }
+    }
+}
+
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words
+        .iter()
+        .find(|(_, known)| known == value)
+        .map_or("", |(word, _)| word)
+}
+
+/// What was decided about an access, by whom, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Whose rule decided; where both allow it, the component's own policy.
+    pub layer: Layer,
+    /// The rule that decided; `None` when no rule of that layer speaks of it.
+    pub rule: Option<String>,
+    /// All of it in one sentence.
+    pub text: String,
+}
+
+impl Authority {
+    /// Says what would be decided about an access, and why.
+    #[must_use]
+    pub fn explain(&self, access: &Access<'_>) -> Explanation {
+        let whose = |layer: Layer| match layer {
+            Layer::Granted => "the component's policy",
+            Layer::Ceiling => "the ceiling",
+        };
+        match self.authorize(access) {
+            Ok(permit) => Explanation {
+                allowed: true,
+                layer: Layer::Granted,
+                rule: Some(permit.rule().to_owned()),
+                text: format!("allowed: {access}, by `{}`", permit.rule()),
+            },
+            Err(denied) => {
+                let why = match &denied.rule {
+                    Some(rule) => format!("{} says `{rule}`", whose(denied.layer)),
+                    None => format!("{} lacks {}", whose(denied.layer), denied.lacks),
+                };
+                Explanation {
+                    allowed: false,
+                    layer: denied.layer,
+                    rule: denied.rule.as_deref().map(str::to_owned),
+                    text: format!("denied: {access}, because {why}"),
+                }
+            }
+        }
+    }
+
+    /// The same for an access that was typed: the first refusal, or the first permission when there is none.
+    #[must_use]
+    pub fn explain_text(&self, access: &AccessText) -> Explanation {
+        let mut explanations: Vec<_> = access
+            .accesses()
+            .iter()
+            .map(|access| self.explain(access))
+            .collect();
+        let at = explanations.iter().position(|explanation| !explanation.allowed);
+        explanations.swap_remove(at.unwrap_or_default())
+    }
+}

@@ -1,0 +1,652 @@
+//! Finitely many accesses that stand for all of them.
+//!
+//! Rules only ask whether a text is this text or has this beginning and this end, whether a number lies
+//! between two others, and whether a name is below another. So accesses fall into finitely many classes which
+//! two policies cannot tell apart, and a question about all accesses is answered by asking the decision itself
+//! about one of each class. Classes that the first policy cannot allow are left out.
+//!
+//! INVARIANT: for each access that the first policy allows, one is asked about for which both policies decide
+//! by the same rules.
+
+use crate::access::{FileOperation, Protocol, SocketUse};
+use crate::address;
+use crate::decide::Question;
+use crate::grant::{NetworkRule, Peer, PortRange, SecretRule};
+use crate::host::{Host, HostPattern};
+use crate::index::readings;
+use crate::path::AbsolutePath;
+use crate::pattern::{Glob, Segments};
+use crate::rules::Policy;
+use crate::url::{HttpTarget, Scheme};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Most questions asked, and most candidates looked at, for one comparison of two policies.
+pub(crate) const WITNESSES_MAX: usize = 2_000_000;
+
+/// Why a search ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The visitor has what it wants.
+    Found,
+    /// There are more cases than [`WITNESSES_MAX`].
+    TooMany,
+}
+
+/// Goes through one access of each class that `own` can allow.
+pub(crate) struct Search<'a, V> {
+    own: &'a Policy,
+    other: &'a Policy,
+    left: usize,
+    visit: V,
+}
+
+impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
+    /// `visit` says whether it has seen enough.
+    pub(crate) fn new(own: &'a Policy, other: &'a Policy, visit: V) -> Self {
+        Self {
+            own,
+            other,
+            left: WITNESSES_MAX,
+            visit,
+        }
+    }
+
+    /// Everything.
+    pub(crate) fn run(&mut self) -> Result<(), Stop> {
+        self.files()?;
+        self.requests()?;
+        self.sockets()?;
+        self.dials()?;
+        self.lookups()?;
+        self.variables()?;
+        self.secrets()
+    }
+
+    fn ask(&mut self, question: &Question<'_>) -> Result<(), Stop> {
+        spend(&mut self.left)?;
+        if (self.visit)(question) {
+            Err(Stop::Found)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn files(&mut self) -> Result<(), Stop> {
+        const OPERATIONS: [FileOperation; 4] = [
+            FileOperation::Read,
+            FileOperation::Write,
+            FileOperation::Inspect,
+            FileOperation::Rename,
+        ];
+        let own = &self.own.rules().storage;
+        let enters = own.iter().any(|rule| rule.enters_submounts());
+        let patterns: Vec<_> = own
+            .iter()
+            .chain(&self.other.rules().storage)
+            .map(|rule| rule.pattern().segments())
+            .collect();
+        let allows: Vec<_> = own
+            .iter()
+            .map(|rule| rule.effect() == crate::grant::Effect::Allow)
+            .collect();
+        let can_allow = |at: usize| allows.get(at) == Some(&true);
+        for path in paths(&patterns, can_allow, &mut self.left)? {
+            // What is longer than any path cannot be asked for.
+            let Ok(path) = path.parse::<AbsolutePath>() else {
+                continue;
+            };
+            for operation in OPERATIONS {
+                for submounts in [false, true].into_iter().take(1 + usize::from(enters)) {
+                    self.ask(&Question::File {
+                        path: &path,
+                        operation,
+                        submounts,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn requests(&mut self) -> Result<(), Stop> {
+        let names = self.names();
+        let addresses = self.addresses()?.into_iter().map(Host::Address);
+        for host in names.into_iter().chain(addresses) {
+            let rules = self.rules_about(&host);
+            self.each_target(&host, &rules, |search, target| {
+                search.ask(&Question::Http(target))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the address of a host changes. Public addresses that no rule is about change nothing.
+    pub(crate) fn dials(&mut self) -> Result<(), Stop> {
+        let addresses = self.addresses()?;
+        let can_dial = |address: &IpAddr| {
+            readings(*address).all(|reading| {
+                let is_named = !self
+                    .own
+                    .index()
+                    .network_allow
+                    .about(&Host::Address(reading))
+                    .is_empty();
+                is_named || address::is_public(reading) || reading.is_loopback()
+            })
+        };
+        let is_special = |address: &IpAddr| {
+            let denied = self.other.index().network_deny.about_readings(*address);
+            !denied.is_empty() || !readings(*address).all(address::is_public)
+        };
+        let special: Vec<IpAddr> = addresses
+            .iter()
+            .copied()
+            .filter(|address| can_dial(address) && is_special(address))
+            .collect();
+        for host in self.names() {
+            for address in &special {
+                self.dials_of(&host, *address)?;
+            }
+        }
+        for address in addresses {
+            self.dials_of(&Host::Address(address), address)?;
+        }
+        Ok(())
+    }
+
+    fn dials_of(&mut self, host: &Host, address: IpAddr) -> Result<(), Stop> {
+        spend(&mut self.left)?;
+        if self.own.index().network_allow.about(host).is_empty() {
+            return Ok(());
+        }
+        let mut rules = self.rules_about(host);
+        rules.extend(self.rules_about(&Host::Address(address)));
+        self.each_target(host, &rules, |search, target| {
+            search.ask(&Question::Dial { target, address })
+        })
+    }
+
+    pub(crate) fn sockets(&mut self) -> Result<(), Stop> {
+        if self.own.index().sockets.is_empty() {
+            return Ok(());
+        }
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            self.ask(&Question::Socket(protocol))?;
+        }
+        let any = [
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ];
+        for ip in self.addresses()?.into_iter().chain(any) {
+            let rules = self.rules_about(&Host::Address(ip));
+            for port in ports(&rules).into_iter().chain([0]) {
+                self.socket_uses(SocketAddr::new(ip, port))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn socket_uses(&mut self, address: SocketAddr) -> Result<(), Stop> {
+        // Other uses are decided like connecting.
+        for socket_use in [SocketUse::Connect, SocketUse::Bind] {
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
+                self.ask(&Question::SocketAddress {
+                    protocol,
+                    socket_use,
+                    address,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn lookups(&mut self) -> Result<(), Stop> {
+        for host in self.names() {
+            self.ask(&Question::Resolve {
+                host_name: &host.to_string(),
+                by_pattern: false,
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn variables(&mut self) -> Result<(), Stop> {
+        for rule in &self.own.rules().environment {
+            self.ask(&Question::Variable {
+                name: rule.name(),
+                granted: Some(rule.value()),
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn secrets(&mut self) -> Result<(), Stop> {
+        let mut others: BTreeMap<&str, Vec<&SecretRule>> = BTreeMap::new();
+        for rule in &self.other.rules().secrets {
+            others.entry(rule.name()).or_default().push(rule);
+        }
+        for rule in &self.own.rules().secrets {
+            let others = others.get(rule.name()).into_iter().flatten();
+            let rules: Vec<&NetworkRule> = std::iter::once(rule)
+                .chain(others.copied())
+                .map(|rule| &rule.requests)
+                .collect();
+            for host in secret_hosts(&rules) {
+                self.each_target(&host, &rules, |search, target| {
+                    search.ask(&Question::Secret {
+                        name: rule.name(),
+                        target,
+                        granted: Some(rule),
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_target(
+        &mut self,
+        host: &Host,
+        rules: &[&NetworkRule],
+        mut ask: impl FnMut(&mut Self, &HttpTarget) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let patterns: Vec<_> = rules
+            .iter()
+            .flat_map(|rule| rule.paths.iter().flatten())
+            .map(|path| path.segments())
+            .collect();
+        let paths = paths(&patterns, |_| true, &mut self.left)?;
+        let (methods, ports) = (methods(rules), ports(rules));
+        for path in &paths {
+            for method in &methods {
+                for scheme in Scheme::ALL {
+                    for port in &ports {
+                        ask(self, &HttpTarget::of_parts((method, scheme), (host, *port), path))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Names that `own` can allow: each that is written, and a new one below each wildcard.
+    fn names(&self) -> Vec<Host> {
+        let peers = self.peers();
+        let mut names = new_names(peers.iter().copied());
+        names.retain(|name| !self.own.index().network_allow.about(name).is_empty());
+        names
+    }
+
+    fn peers(&self) -> Vec<&'a Peer> {
+        let (own, other) = (self.own, self.other);
+        let rules = own.rules().network.iter().chain(&other.rules().network);
+        rules.map(NetworkRule::peer).collect()
+    }
+
+    /// Addresses of which no two are in the same ranges; only those that `own` can allow or a name can lead to.
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, Stop> {
+        let mut seen = BTreeSet::new();
+        let mut addresses = Vec::new();
+        for address in points(&self.peers(), self.own) {
+            spend(&mut self.left)?;
+            let lists = [self.own, self.other].map(Policy::index);
+            let class: Vec<_> = readings(address)
+                .map(|reading| {
+                    let host = Host::Address(reading);
+                    let about =
+                        lists.map(|list| (list.network_allow.about(&host), list.network_deny.about(&host)));
+                    let kind = (
+                        address::is_public(reading),
+                        reading.is_loopback(),
+                        reading.is_unspecified(),
+                    );
+                    (about, kind)
+                })
+                .collect();
+            if seen.insert(class) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn rules_about(&self, host: &Host) -> Vec<&'a NetworkRule> {
+        let (own, other) = (self.own, self.other);
+        let mut rules = Vec::new();
+        for policy in [own, other] {
+            let index = policy.index();
+            let mut found = index.network_allow.about(host);
+            found.extend(index.network_deny.about(host));
+            if let Host::Address(address) = host {
+                found.extend(index.network_allow.about_readings(*address));
+                found.extend(index.network_deny.about_readings(*address));
+            }
+            found.sort_unstable();
+            found.dedup();
+            rules.extend(found.into_iter().filter_map(|at| policy.rules().network.get(at)));
+        }
+        rules
+    }
+}
+
+fn spend(left: &mut usize) -> Result<(), Stop> {
+    *left = left.checked_sub(1).ok_or(Stop::TooMany)?;
+    Ok(())
+}
+
+/// A path, and how far each pattern goes along it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    depth: usize,
+    /// Patterns that go on below.
+    open: Vec<usize>,
+    /// Patterns that end here.
+    exact: Vec<usize>,
+    /// Patterns that ended here or above with all that is below.
+    deep: Vec<usize>,
+}
+
+/// One path of each class in which a pattern that counts still plays a part.
+fn paths(
+    patterns: &[&Segments],
+    counts: impl Fn(usize) -> bool,
+    left: &mut usize,
+) -> Result<Vec<String>, Stop> {
+    let mut found = vec!["/".to_owned()];
+    let mut seen = BTreeSet::new();
+    let everything = Class {
+        depth: 0,
+        open: (0..patterns.len()).collect(),
+        exact: Vec::new(),
+        deep: Vec::new(),
+    };
+    let mut waiting = vec![(String::new(), settled(everything, patterns))];
+    while let Some((path, class)) = waiting.pop() {
+        for (segment, open) in children(&class, patterns, left)? {
+            spend(left)?;
+            let next = settled(
+                Class {
+                    depth: class.depth + 1,
+                    open,
+                    exact: Vec::new(),
+                    deep: class.deep.clone(),
+                },
+                patterns,
+            );
+            let mut parts = next.open.iter().chain(&next.exact).chain(&next.deep);
+            let matters = patterns.is_empty() || parts.any(|at| counts(*at));
+            if !matters || !seen.insert(next.clone()) {
+                continue;
+            }
+            let path = format!("{path}/{segment}");
+            found.push(path.clone());
+            if !next.open.is_empty() || !next.exact.is_empty() {
+                waiting.push((path, next));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Moves the patterns that end at this depth out of `open`.
+fn settled(mut class: Class, patterns: &[&Segments]) -> Class {
+    let depth = class.depth;
+    let (open, ended) = class.open.into_iter().partition(|at| {
+        patterns
+            .get(*at)
+            .is_some_and(|pattern| pattern.globs().len() > depth)
+    });
+    class.open = open;
+    let (deep, exact): (Vec<usize>, Vec<usize>) =
+        Vec::into_iter(ended).partition(|at| patterns.get(*at).is_some_and(|pattern| pattern.is_deep()));
+    class.deep.extend(deep);
+    class.deep.sort_unstable();
+    class.exact = exact;
+    class
+}
+
+/// One name of each class below a path, with the patterns that go on through it.
+fn children(
+    class: &Class,
+    patterns: &[&Segments],
+    left: &mut usize,
+) -> Result<Vec<(String, Vec<usize>)>, Stop> {
+    let mut literals: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut globs: BTreeMap<&Glob, Vec<usize>> = BTreeMap::new();
+    for at in &class.open {
+        let Some(glob) = patterns
+            .get(*at)
+            .and_then(|pattern| pattern.globs().get(class.depth))
+        else {
+            continue;
+        };
+        match glob.as_literal() {
+            Some(literal) => literals.entry(literal).or_default().push(*at),
+            None => globs.entry(glob).or_default().push(*at),
+        }
+    }
+    let mut children = Vec::new();
+    for text in texts(literals.keys().copied(), globs.keys().copied(), left)? {
+        if matches!(text.as_str(), "" | "." | "..") {
+            continue;
+        }
+        let mut open = literals.get(text.as_str()).cloned().unwrap_or_default();
+        for (glob, at) in &globs {
+            spend(left)?;
+            if glob.matches(&text) {
+                open.extend(at);
+            }
+        }
+        open.sort_unstable();
+        children.push((text, open));
+    }
+    Ok(children)
+}
+
+/// One text of each class: the literals, and for each beginning and end that are asked for the text that has
+/// both and nothing else, and those in which they overlap.
+pub(crate) fn texts<'t>(
+    literals: impl Iterator<Item = &'t str> + Clone,
+    globs: impl Iterator<Item = &'t Glob> + Clone,
+    left: &mut usize,
+) -> Result<BTreeSet<String>, Stop> {
+    let mut texts: BTreeSet<String> = literals.clone().map(str::to_owned).collect();
+    let mut beginnings = BTreeSet::from([""]);
+    let mut ends = BTreeSet::from([""]);
+    for (before, after) in globs.clone().map(Glob::parts) {
+        beginnings.insert(before);
+        ends.extend(after);
+    }
+    let used: BTreeSet<char> = literals
+        .chain(beginnings.iter().copied())
+        .chain(ends.iter().copied())
+        .flat_map(str::chars)
+        .collect();
+    let new = ('a'..='z')
+        .rev()
+        .chain('0'..='9')
+        .chain('\u{e000}'..='\u{f8ff}')
+        .find(|c| !used.contains(c))
+        .ok_or(Stop::TooMany)?;
+    for beginning in &beginnings {
+        for end in &ends {
+            spend(left)?;
+            texts.insert(format!("{beginning}{new}{end}"));
+            for (at, _) in end.char_indices().chain([(end.len(), ' ')]) {
+                let (shared, rest) = end.split_at(at);
+                if beginning.ends_with(shared) {
+                    texts.insert(format!("{beginning}{rest}"));
+                }
+            }
+        }
+    }
+    Ok(texts)
+}
+
+fn methods(rules: &[&NetworkRule]) -> BTreeSet<String> {
+    let mut methods: BTreeSet<String> = rules
+        .iter()
+        .flat_map(|rule| rule.methods.iter().flatten())
+        .cloned()
+        .collect();
+    let new = (0..=methods.len())
+        .map(|number| {
+            if number == 0 {
+                "GET".to_owned()
+            } else {
+                format!("X-{number}")
+            }
+        })
+        .find(|method| !methods.contains(method));
+    methods.extend(new);
+    methods
+}
+
+fn ports(rules: &[&NetworkRule]) -> BTreeSet<u16> {
+    // One that is no scheme's own, should no rule name any.
+    let mut ports = BTreeSet::from([Scheme::Http.default_port(), Scheme::Https.default_port(), 8080]);
+    for PortRange { first, last } in rules.iter().flat_map(|rule| rule.ports.iter().flatten()) {
+        ports.extend([first.saturating_sub(1), *first, *last, last.saturating_add(1)]);
+    }
+    ports.remove(&0);
+    ports
+}
+
+fn new_names<'p>(peers: impl Iterator<Item = &'p Peer> + Clone) -> Vec<Host> {
+    let mut names = BTreeSet::new();
+    let mut suffixes = BTreeSet::new();
+    for peer in peers {
+        match peer {
+            Peer::Host(HostPattern::Exact(Host::Name(name))) => {
+                names.insert(name.as_str());
+            }
+            Peer::Host(HostPattern::Below(name)) => {
+                suffixes.insert(name.as_str());
+            }
+            Peer::Host(HostPattern::Exact(Host::Address(_)) | HostPattern::Any) | Peer::Range(_) => {}
+        }
+    }
+    let is_used = |label: &str| {
+        let used = names.iter().chain(&suffixes);
+        used.into_iter()
+            .any(|name| name.split('.').any(|used| used == label))
+    };
+    let mut label = "any".to_owned();
+    while is_used(&label) {
+        label.push('x');
+    }
+    let new = suffixes.iter().map(|suffix| format!("{label}.{suffix}"));
+    let written = names.iter().map(|name| (*name).to_owned());
+    written.chain(new).map(Host::Name).collect()
+}
+
+fn secret_hosts(rules: &[&NetworkRule]) -> Vec<Host> {
+    let mut hosts = new_names(rules.iter().map(|rule| rule.peer()));
+    for rule in rules {
+        if let Peer::Host(HostPattern::Exact(host @ Host::Address(_))) = rule.peer() {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
+}
+
+/// The first and last address of each range and its neighbors, so that each gap between ranges has one too; and
+/// for each IPv4 address those that hold it.
+fn points(peers: &[&Peer], own: &Policy) -> BTreeSet<IpAddr> {
+    let mut v4 = BTreeSet::new();
+    let mut v6 = BTreeSet::new();
+    let mut add = |range: IpNet| match range {
+        IpNet::V4(range) => {
+            let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+            v4.extend([first, last, first.saturating_sub(1), last.saturating_add(1)]);
+        }
+        IpNet::V6(range) => {
+            let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+            // The next /64 too: what stands in the lower half can be the same everywhere (ISATAP).
+            let half = |bits: u128| bits >> 64 << 64;
+            let before = half(first).saturating_sub(1 << 64);
+            let after = half(last).saturating_add(1 << 64);
+            v6.extend([
+                first,
+                last,
+                first.saturating_sub(1),
+                last.saturating_add(1),
+                before,
+                after,
+            ]);
+        }
+    };
+    for range in address::special_ranges() {
+        add(range);
+    }
+    for peer in peers {
+        match peer {
+            Peer::Host(HostPattern::Exact(Host::Address(address))) => add(IpNet::from(*address)),
+            Peer::Range(range) => add(*range),
+            Peer::Host(HostPattern::Exact(Host::Name(_)) | HostPattern::Below(_) | HostPattern::Any) => {}
+        }
+    }
+    for bits in &v6 {
+        for held in address::embedded(IpAddr::V6(Ipv6Addr::from_bits(*bits))) {
+            if let IpAddr::V4(held) = held {
+                v4.insert(held.to_bits());
+            }
+        }
+    }
+    let holding = holders(&v4, &v6, own);
+    let v4 = v4.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+    let v6 = v6
+        .into_iter()
+        .chain(holding)
+        .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+    // An IPv6 address that is an IPv4 one is there already.
+    v4.chain(v6.filter(|address| address::canonical(*address) == *address))
+        .collect()
+}
+
+/// IPv6 addresses that hold these IPv4 addresses.
+fn holders(v4: &BTreeSet<u32>, v6: &BTreeSet<u128>, own: &Policy) -> Vec<u128> {
+    let ranges: Vec<_> = own
+        .rules()
+        .network
+        .iter()
+        .filter_map(|rule| match rule.peer() {
+            Peer::Range(IpNet::V6(range)) => Some(*range),
+            Peer::Range(IpNet::V4(_)) | Peer::Host(_) => None,
+        })
+        .collect();
+    let is_in_own = |bits: u128| {
+        let address = Ipv6Addr::from_bits(bits);
+        ranges.iter().any(|range| range.contains(&address))
+    };
+    let mut holding = Vec::new();
+    let halves: BTreeSet<u128> = v6
+        .iter()
+        .map(|bits| bits >> 64 << 64)
+        .filter(|bits| is_in_own(*bits))
+        .collect();
+    for held in v4.iter().map(|held| u128::from(*held)) {
+        for prefix in [address::NAT64, address::TRANSLATED, address::COMPATIBLE] {
+            holding.push(prefix.network().to_bits() | held);
+        }
+        holding.push(address::SIX_TO_FOUR.network().to_bits() | held << 80);
+        for half in &halves {
+            holding.extend([half | 0x5efe << 32 | held, half | 0x0200_5efe << 32 | held]);
+        }
+    }
+    // Teredo holds two. Only a range in a rule can allow it.
+    let teredo = address::TEREDO;
+    let is_near =
+        |range: &ipnet::Ipv6Net| range.contains(&teredo.network()) || teredo.contains(&range.network());
+    if ranges.iter().any(is_near) {
+        for server in v4 {
+            for client in v4 {
+                let bits = teredo.network().to_bits() | u128::from(*server) << 64 | u128::from(!client);
+                holding.push(bits);
+            }
+        }
+    }
+    holding
+}
