@@ -4,7 +4,9 @@
 //! after `-->` lines. `<U+0007>` in a document stands for that character.
 
 use std::time::{Duration, Instant};
-use wassette_policy::{AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, Policy};
+use wassette_policy::{
+    AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, LimitKey, LimitSettings, Limits, ParseOptions, Policy,
+};
 
 const MALFORMED: &str = include_str!("malformed.txt");
 const ACCEPTED: &str = include_str!("accepted.txt");
@@ -357,4 +359,81 @@ fn a_mistake_in_a_ceiling_is_told_with_its_line_and_column() {
             Err(error.to_owned())
         );
     }
+}
+
+const MANUAL: &str = include_str!("../../../docs/policy.md");
+
+#[test]
+fn each_example_of_the_manual_is_read() {
+    let examples: Vec<&str> = MANUAL
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    assert!(examples.len() > 5);
+    for example in examples {
+        let head = if example.starts_with("version:") {
+            ""
+        } else {
+            "version: \"1.0\"\n"
+        };
+        let outcome = Ceiling::parse(&format!("{head}{example}"), &ParseOptions::default());
+        assert!(outcome.is_ok(), "{outcome:?}\n{example}");
+    }
+}
+
+/// The table of limits in the manual: key, default and largest amount.
+#[test]
+fn the_manual_tells_the_limits_that_hold() {
+    let plain = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let mut keys = Vec::new();
+    let table = MANUAL
+        .lines()
+        .skip_while(|line| !line.starts_with("| Key | Default | At most"));
+    for line in table.skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<String> = line.split('|').map(plain).collect();
+        let (name, default, most) = (&cells[1], &cells[2], &cells[3]);
+        let key = if cells[4] == "share" {
+            LimitKey::CpuShare
+        } else {
+            LimitKey::from_name(name).expect("a limit")
+        };
+        keys.push(key);
+
+        let mut limits = LimitSettings::new();
+        assert_eq!(limits.set(key, most), Ok(()), "{name} can be {most}");
+        assert_eq!(
+            limits.text(key).as_ref(),
+            Some(most),
+            "{name} is printed as in the manual"
+        );
+        let number: String = most.chars().take_while(char::is_ascii_digit).collect();
+        let more = most.replacen(&number, &format!("{number}.001"), 1);
+        let larger = format!(
+            "{}{}",
+            number.parse::<u64>().expect("a number") + 1,
+            &most[number.len()..]
+        );
+        assert!(limits.set(key, &larger).is_err(), "{name} cannot be {larger}");
+        if key == LimitKey::Memory || key == LimitKey::Output {
+            assert!(limits.set(key, &more).is_err(), "{name} cannot be {more}");
+        }
+
+        let none = LimitSettings::new();
+        let mut set = LimitSettings::new();
+        if set.set(key, default).is_ok() {
+            let defaults = none.effective(&Limits::DEFAULT, None);
+            assert_eq!(
+                set.effective(&Limits::DEFAULT, None),
+                defaults,
+                "{name} is {default}"
+            );
+        } else {
+            assert!(
+                matches!(key, LimitKey::CpuShare | LimitKey::Rate),
+                "{name} has a default"
+            );
+        }
+    }
+    assert_eq!(keys, LimitKey::ALL, "each limit has a line");
 }
