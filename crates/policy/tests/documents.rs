@@ -3,6 +3,12 @@
 //! The tables are plain files: a case begins with `=== title`, then comes the document, then what must come of it
 //! after `-->` lines. `<U+0007>` in a document stands for that character.
 
+#![expect(
+    clippy::expect_used,
+    clippy::string_slice,
+    reason = "a table that cannot be read ends the test"
+)]
+
 use std::time::{Duration, Instant};
 use wassette_policy::{
     AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, LimitKey, LimitSettings, Limits, ParseOptions, Policy,
