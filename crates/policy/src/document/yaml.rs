@@ -212,6 +212,15 @@ impl Reader<'_> {
             .is_none_or(|c| matches!(c, ' ' | '\t' | '\n' | '\r'))
     }
 
+    /// Whether a list item begins here; after a tab, readers disagree.
+    fn is_dash(&self) -> bool {
+        self.peek() == Some('-') && self.is_gap_at(1) && self.peek_at(1) != Some('\t')
+    }
+
+    fn is_flow_mark_at(&self, index: usize) -> bool {
+        matches!(self.peek_at(index), Some(',' | '[' | ']' | '{' | '}'))
+    }
+
     fn is_line_end(&self) -> bool {
         self.peek().is_none_or(|c| matches!(c, '\n' | '\r'))
     }
@@ -219,10 +228,14 @@ impl Reader<'_> {
     fn document(&mut self) -> Result<Node, ParsePolicyError> {
         self.skip_to_content()?;
         if self.is_marker("---") {
+            let line = self.at.line;
             for _ in 0..3 {
                 self.next();
             }
             self.skip_to_content()?;
+            if !self.is_over() && self.at.line == line {
+                return Err(self.at.error("the document must begin in a line of its own"));
+            }
         }
         let at = self.at;
         if self.is_over() {
@@ -317,7 +330,7 @@ impl Reader<'_> {
     fn block_node(&mut self) -> Result<Node, ParsePolicyError> {
         let indent = self.at.column;
         match self.peek() {
-            Some('-') if self.is_gap_at(1) => self.deeper(|reader| reader.block_list(indent)),
+            Some('-') if self.is_dash() => self.deeper(|reader| reader.block_list(indent)),
             Some('[' | '{') => {
                 let node = self.flow_node()?;
                 self.end_of_line("list or map")?;
@@ -357,7 +370,7 @@ impl Reader<'_> {
             if self.at.column > indent {
                 return Err(self.indented_too_far());
             }
-            if self.peek() != Some('-') || !self.is_gap_at(1) {
+            if !self.is_dash() {
                 break;
             }
         }
@@ -383,16 +396,13 @@ impl Reader<'_> {
             if self.at.column > indent {
                 return Err(self.indented_too_far());
             }
-            if self.peek() == Some('-') && self.is_gap_at(1) {
+            if self.is_dash() {
                 return Err(self.at.error("a list item cannot stand among keys"));
             }
             key = self.scalar(Style::Block)?;
             self.blanks();
             if self.peek() != Some(':') || !self.is_gap_at(1) {
-                return Err(key
-                    .at
-                    .error(format!("there is no `:` after `{}`", shown(&key.text)))
-                    .hint("a key is followed by a colon and a space"));
+                return Err(no_colon(&key));
             }
         }
     }
@@ -410,7 +420,7 @@ impl Reader<'_> {
         }
         if self.at.line > line {
             self.refuse_second_document()?;
-            let is_list = self.peek() == Some('-') && self.is_gap_at(1);
+            let is_list = self.is_dash();
             if self.at.column > indent || (is_list && self.at.column == indent) {
                 return self.block_node();
             }
@@ -509,12 +519,11 @@ impl Reader<'_> {
             }
             let key = self.scalar(Style::Flow)?;
             map.check(&key)?;
-            self.flow_space(at)?;
-            if self.peek() != Some(':') {
-                return Err(key
-                    .at
-                    .error(format!("there is no `:` after `{}`", shown(&key.text)))
-                    .hint("a key is followed by a colon and a space"));
+            self.blanks();
+            // Quotes end a key for certain, so that JSON may leave the space out.
+            let is_apart = key.is_quoted || self.is_gap_at(1) || matches!(self.peek_at(1), Some(',' | '}'));
+            if self.peek() != Some(':') || !is_apart {
+                return Err(no_colon(&key));
             }
             self.next();
             self.flow_space(at)?;
@@ -584,13 +593,11 @@ impl Reader<'_> {
         self.refuse_indicator(style)?;
         let mut text = String::new();
         while let Some(c) = self.peek() {
-            let is_flow_mark =
-                |c: Option<char>| style == Style::Flow && matches!(c, Some(',' | '[' | ']' | '{' | '}'));
             let is_end = match c {
                 '\n' | '\r' => true,
-                ':' => self.is_gap_at(1) || is_flow_mark(self.peek_at(1)),
+                ':' => self.is_gap_at(1) || (style == Style::Flow && self.is_flow_mark_at(1)),
                 '#' => text.ends_with([' ', '\t']),
-                _ => is_flow_mark(Some(c)),
+                _ => style == Style::Flow && self.is_flow_mark_at(0),
             };
             if is_end {
                 break;
@@ -617,8 +624,11 @@ impl Reader<'_> {
             Some(',' | ']' | '}') => ("a value is missing before this", ""),
             Some('[' | '{') => ("a list or map cannot stand here", ""),
             Some('?') if self.is_gap_at(1) => ("keys marked with `?` are not read", ""),
-            Some(':') if self.is_gap_at(1) => ("there is no key before `:`", ""),
-            Some('-') if self.is_gap_at(1) && style == Style::Flow => {
+            Some(':') if self.is_gap_at(1) || (style == Style::Flow && self.is_flow_mark_at(1)) => {
+                ("there is no key before `:`", "")
+            }
+            Some('-') if self.is_gap_at(1) && style == Style::Block => ("a list item cannot stand here", ""),
+            Some('-') if self.is_gap_at(1) || (style == Style::Flow && self.is_flow_mark_at(1)) => {
                 ("a list item with `-` cannot stand between brackets", "")
             }
             Some('-') if self.is_marker("---") => ("there is a second document", "one file is one policy"),
@@ -716,6 +726,12 @@ impl Reader<'_> {
         }
         Ok(number)
     }
+}
+
+fn no_colon(key: &Scalar) -> ParsePolicyError {
+    key.at
+        .error(format!("there is no `:` after `{}`", shown(&key.text)))
+        .hint("a key is followed by a colon and a space")
 }
 
 fn unclosed(open: Position) -> ParsePolicyError {
