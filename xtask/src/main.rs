@@ -11,6 +11,7 @@
 
 mod bench;
 mod foreign;
+mod fuzz;
 mod guests;
 mod setup;
 mod step;
@@ -38,6 +39,8 @@ enum Task {
     Tidy,
     /// Build the guest components from source.
     Guests(guests::Options),
+    /// Feed damaged input to every fuzz target for a bounded time.
+    Fuzz(fuzz::Options),
     /// Measure the release build beside the raw engine and a Node server.
     Bench(bench::Options),
     /// Run what continuous integration runs (`.ci/run`).
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Tidy => tidy::run(),
         Task::Guests(options) => guests::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Ci => step::script(".ci/run"),
     };
