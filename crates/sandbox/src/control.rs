@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 use wassette_policy::{
-    AbsolutePath, Access, Authority, FileOperation, HttpTarget, Place, Protocol, SocketUse,
+    AbsolutePath, Access, Authority, FileOperation, HttpTarget, Place, Policy, Protocol, SocketUse,
 };
 
 /// Allowed accesses that are remembered to be decided again. A call that had more ends with any change that
@@ -147,8 +147,9 @@ impl Control {
             let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             let mut revoked = used.accesses.iter().filter(|access| change.revokes(access));
             let revoked = revoked.next().map(|access| access.as_access().to_string());
-            revoked
-                .or_else(|| (used.is_full && change.is_one()).then(|| "one of very many accesses".to_owned()))
+            revoked.or_else(|| {
+                (used.is_full && change.narrows()).then(|| "one of very many accesses".to_owned())
+            })
         };
         if let Some(access) = revoked {
             self.end(Ended::Revoked { access });
@@ -214,9 +215,15 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Whether anything but limits differs.
-    fn is_one(&self) -> bool {
-        self.before.granted() != self.now.granted() || self.before.ceiling() != self.now.ceiling()
+    /// Whether anything that was allowed may be denied now. Says so of lower limits as well.
+    fn narrows(&self) -> bool {
+        let granted = is_narrower(self.before.granted(), self.now.granted());
+        let ceiling = match (self.before.ceiling(), self.now.ceiling()) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(now)) => is_narrower(before, now),
+        };
+        granted || ceiling
     }
 
     fn revokes(&self, used: &UsedAccess) -> bool {
@@ -237,6 +244,10 @@ impl Change<'_> {
             | UsedAccess::Secret(..) => false,
         }
     }
+}
+
+fn is_narrower(before: &Policy, now: &Policy) -> bool {
+    before != now && before.within(now).is_err()
 }
 
 /// Where a guest's path leads on this machine.
@@ -310,7 +321,7 @@ impl UsedAccess {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wassette_policy::{Limits, ParseOptions, Policy};
+    use wassette_policy::{Limits, ParseOptions};
 
     const READ: FileOperation = FileOperation::Read;
 
@@ -385,13 +396,13 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_accesses_a_change_of_rules_ends_the_call_and_a_change_of_limits_does_not() {
+    fn of_very_many_accesses_a_narrower_policy_ends_the_call_and_a_wider_one_does_not() {
         let files: Vec<_> = (0..=USED_MAX).map(|n| format!("/a/{n}")).collect();
         let files: Vec<_> = files.iter().map(String::as_str).collect();
         let control = after_reading(&storage(A), &files);
-        control.replace(storage(A));
-        assert_eq!(control.ended(), None);
         control.replace(storage(&format!("{A}, {B}")));
+        assert_eq!(control.ended(), None);
+        control.replace(storage(A));
         assert_eq!(control.ended().cloned(), revoked("one of very many accesses"));
     }
 

@@ -70,7 +70,8 @@ impl Guest {
     }
 
     /// Below the limit the call is done, above it ends for this reason.
-    async fn pair(&self, function: &str, [below, above]: [Json; 2], limits: Limits, reached: Limit) {
+    async fn pair(&self, function: &str, [below, above]: [Json; 2], bound: (Limits, Limit)) {
+        let (limits, reached) = bound;
         let report = self.call(function, below.clone(), limits.clone()).await;
         assert!(report.result.is_ok(), "{function} {below}: {:?}", report.result);
         let report = self.call(function, above.clone(), limits).await;
@@ -107,7 +108,7 @@ async fn memory() {
     };
     let reached = Limit::Memory { bytes_max: 4 * MIB };
     let sizes = [MIB, 16 * MIB].map(|n| json!({ "n": n }));
-    guest.pair("big-result", sizes, limits, reached).await;
+    guest.pair("big-result", sizes, (limits, reached)).await;
 }
 
 #[tokio::test]
@@ -133,7 +134,7 @@ async fn time() {
     };
     let times = [5, 5_000].map(|ms| json!({ "ms": ms }));
     Guest::hostile()
-        .pair("sleep", times, limits, Limit::Time { max })
+        .pair("sleep", times, (limits, Limit::Time { max }))
         .await;
 }
 
@@ -147,7 +148,7 @@ async fn processor_time() {
     let guest = Guest::wat("spin");
     let rounds = [1_000, u64::MAX / 2].map(|n| json!({ "n": n }));
     guest
-        .pair("count", rounds, limits.clone(), Limit::Cpu { max })
+        .pair("count", rounds, (limits.clone(), Limit::Cpu { max }))
         .await;
     // Time in which the guest waits for its host does not count.
     let report = Guest::hostile().call("sleep", json!({ "ms": 200 }), limits).await;
@@ -189,13 +190,13 @@ async fn the_result() {
     let reached = Limit::Output { bytes_max: 5_000 };
     // A value counts as one byte besides its text.
     let sizes = [4_999, 5_000].map(|n| json!({ "n": n }));
-    guest.pair("big-result", sizes.clone(), limits, reached).await;
+    guest.pair("big-result", sizes.clone(), (limits, reached)).await;
     let limits = Limits {
         host_call_bytes: 4_999,
         ..Limits::DEFAULT
     };
     let reached = Limit::HostCall { bytes_max: 4_999 };
-    guest.pair("big-result", sizes, limits, reached).await;
+    guest.pair("big-result", sizes, (limits, reached)).await;
 }
 
 #[tokio::test]
@@ -206,7 +207,9 @@ async fn random_numbers_at_once() {
     };
     let reached = Limit::Random { bytes_max: 1_000 };
     let sizes = [1_000, 1_001].map(|n| json!({ "n": n }));
-    Guest::hostile().pair("big-random", sizes, limits, reached).await;
+    Guest::hostile()
+        .pair("big-random", sizes, (limits, reached))
+        .await;
 }
 
 #[tokio::test]
@@ -218,13 +221,17 @@ async fn handles_and_resources() {
         ..Limits::DEFAULT
     };
     guest
-        .pair("many-handles", counts.clone(), limits, Limit::Handles { max: 50 })
+        .pair(
+            "many-handles",
+            counts.clone(),
+            (limits, Limit::Handles { max: 50 }),
+        )
         .await;
     let limits = Limits {
         resources: 50,
         ..Limits::DEFAULT
     };
     guest
-        .pair("many-handles", counts, limits, Limit::Resources { max: 50 })
+        .pair("many-handles", counts, (limits, Limit::Resources { max: 50 }))
         .await;
 }
