@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use wassette_policy::{Limits, Rate};
 use wassette_sandbox::Pace;
 use wassette_store::ComponentId;
@@ -28,6 +28,9 @@ const WAITING_OF_ONE_MAX: usize = WAITING_MAX / 2;
 /// Longest wait for a turn. A call's own time limit may be shorter.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Calls that wait for their component to be made ready, of all components. Each holds its arguments.
+const UNREADY_MAX: usize = WAITING_MAX;
+
 /// A call that does not get a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -37,6 +40,9 @@ pub(crate) enum Refusal {
     /// No turn came in time.
     #[error("{crowd} reached; no turn came within {waited:?}")]
     NoTurn { crowd: Crowd, waited: Duration },
+    /// Too many wait for code.
+    #[error("limit of {UNREADY_MAX} calls whose component is being made ready reached; try again")]
+    Unready,
     /// Too many calls were accepted lately.
     #[error(
         "limit of {} calls in {:?} of component `{id}` reached; try again in {:?}",
@@ -74,6 +80,7 @@ fn round_up(wait: Duration) -> Duration {
 #[derive(Debug)]
 pub(crate) struct Admission {
     lines: Arc<Mutex<Lines>>,
+    unready: Semaphore,
     clock: fn() -> Instant,
 }
 
@@ -132,8 +139,17 @@ impl Admission {
         };
         Self {
             lines: Arc::new(Mutex::new(lines)),
+            unready: Semaphore::new(UNREADY_MAX),
             clock,
         }
+    }
+
+    /// The right to wait for code, which is no place yet: a component that takes long to be made ready must
+    /// not hold places.
+    pub(crate) fn unready(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.unready
+            .try_acquire()
+            .map_err(|_none_is_left| Refusal::Unready)
     }
 
     /// Waits for a place. Dropping the future leaves the queue.

@@ -165,7 +165,14 @@ impl Host {
 
     /// Runs a guest, when it is its turn; meanwhile looks whether what it may do changes.
     async fn run(&self, pending: Pending<'_>) -> Result<Ran, HostError> {
-        let prepared = self.inner.code.prepared(pending.found.digest).await?;
+        let digest = pending.found.digest;
+        let prepared = match self.inner.code.ready(digest) {
+            Some(prepared) => prepared,
+            None => match self.inner.admission.unready() {
+                Ok(_turn) => self.inner.code.prepared(digest).await?,
+                Err(refusal) => return Ok(Ran::Refused(refusal)),
+            },
+        };
         let (control, in_flight) = self.begin(&pending);
         let Pending {
             found,
@@ -211,6 +218,7 @@ impl Host {
         let in_flight = self.inner.running.begin(Call {
             component: found.component.clone(),
             digest: found.digest,
+            tool: Arc::clone(&found.tool),
             control: Arc::clone(&control),
         });
         // A catalog that came before the call was listed did not reach it.

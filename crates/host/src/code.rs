@@ -39,12 +39,14 @@ impl Code {
         }
     }
 
-    /// The component with this digest, ready to be called. Slow only the first time.
+    /// The component with this digest, if it was made ready before.
+    pub(crate) fn ready(&self, digest: Digest) -> Option<Arc<Prepared>> {
+        self.cell(digest).get().cloned()
+    }
+
+    /// The component with this digest, ready to be called. Slow the first time.
     pub(crate) async fn prepared(&self, digest: Digest) -> Result<Arc<Prepared>, HostError> {
         let cell = self.cell(digest);
-        if let Some(prepared) = cell.get() {
-            return Ok(Arc::clone(prepared));
-        }
         cell.get_or_try_init(|| self.restore(digest)).await.cloned()
     }
 

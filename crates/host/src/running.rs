@@ -4,7 +4,7 @@
 //! this list; while calls are in flight, one of them looks for changes that other processes made.
 
 use crate::Host;
-use crate::catalog::{Catalog, ComponentState};
+use crate::catalog::Catalog;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use wassette_policy::Authority;
 use wassette_sandbox::Control;
 use wassette_store::{ComponentId, Digest};
+use wassette_wit::Tool;
 
 /// How soon a running call notices what another process revoked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -31,6 +32,7 @@ pub(crate) struct Running {
 pub(crate) struct Call {
     pub(crate) component: ComponentId,
     pub(crate) digest: Digest,
+    pub(crate) tool: Arc<Tool>,
     pub(crate) control: Arc<Control>,
 }
 
@@ -53,7 +55,7 @@ impl Running {
     }
 
     /// Tells all calls of a new catalog: those whose component may do less now are narrowed, and ended if they
-    /// had used what is gone; those whose component is gone, another or unavailable are ended.
+    /// had used what is gone; those whose tool is not offered any more, or by another component, are ended.
     pub(crate) fn replaced(&self, catalog: &Catalog) {
         // Deciding old accesses again may take a while, which new calls need not wait for.
         let calls: Vec<_> = self.lock().values().cloned().collect();
@@ -74,13 +76,15 @@ impl Running {
     }
 }
 
-/// What the call's component may do now; `None` if it is not the component that was called any more.
+/// What the call's component may do now; `None` if its tool could not be called any more.
 fn authority(catalog: &Catalog, call: &Call) -> Option<Arc<Authority>> {
-    let component = catalog.component(&call.component)?;
-    match component.state {
-        ComponentState::Ready if component.digest == call.digest => Some(Arc::clone(&component.authority)),
-        ComponentState::Ready | ComponentState::Unavailable(_) => None,
+    let offered = catalog.tool(call.tool.name.as_str())?;
+    if offered.component != call.component || offered.digest != call.digest {
+        return None;
     }
+    catalog
+        .component(&call.component)
+        .map(|component| Arc::clone(&component.authority))
 }
 
 impl Drop for InFlight {

@@ -313,7 +313,7 @@ async fn a_call_beyond_the_rate_is_refused_and_one_that_gets_no_place_does_not_c
     let (admission, x) = (admission(1), id("x"));
     let limits = Limits {
         rate: Some(Rate {
-            calls: WAITING_OF_ONE_MAX as u32 + 2,
+            calls: 130,
             per: Duration::from_secs(3_600),
         }),
         ..at_a_time(1)
@@ -341,6 +341,21 @@ async fn a_call_beyond_the_rate_is_refused_and_one_that_gets_no_place_does_not_c
     admission.retain(&Catalog::empty());
     assert_eq!(Call::of(&admission, &x, &limits).refused().to_string(), text);
     is_empty(&admission);
+}
+
+#[test]
+fn calls_whose_component_is_not_ready_are_bounded() {
+    let admission = admission(64);
+    let mut waiting: Vec<_> = (0..UNREADY_MAX)
+        .map(|_| admission.unready().expect("a turn"))
+        .collect();
+    let refusal = admission.unready().expect_err("too many");
+    assert_eq!(
+        refusal.to_string(),
+        "limit of 256 calls whose component is being made ready reached; try again"
+    );
+    waiting.pop();
+    assert!(admission.unready().is_ok());
 }
 
 #[tokio::test]
