@@ -134,6 +134,7 @@ const FOLDERS: [Folder; 2] = [
                 "tests/guests/wit/needy.wit",
                 "tests/guests/built/needy.wasm",
             ),
+            guest("net", "tests/guests/wit/net.wit", "tests/guests/built/net.wasm"),
         ],
     },
 ];
