@@ -20,6 +20,8 @@ use std::process::ExitCode;
 const BLOCKING_THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
+    // A library that asks for the provider of TLS without naming one panics when two are compiled in.
+    let _first_call_wins = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use crate::component::{PrepareError, Prepared, compile, scan};
 use crate::linker::linker;
+use crate::network::{Network, NetworkConfig};
 use crate::state::State;
 use crate::ticker::Ticker;
 use std::num::NonZeroUsize;
@@ -73,14 +74,17 @@ pub struct SandboxConfig {
     pub compile: CompileLimits,
     /// Calls that may run at the same time; one more is refused.
     pub calls_max: u32,
+    /// How guests that may reach the network reach it.
+    pub network: NetworkConfig,
 }
 
 impl SandboxConfig {
-    /// Pooling, default limits, 64 calls.
+    /// Pooling, default limits, 64 calls, the system's resolver.
     pub const DEFAULT: Self = Self {
         allocation: Allocation::Pooling,
         compile: CompileLimits::DEFAULT,
         calls_max: 64,
+        network: NetworkConfig::DEFAULT,
     };
 }
 
@@ -99,6 +103,12 @@ pub enum NewSandboxError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// TLS could not be set up; perhaps an extra root is no certificate.
+    #[error("cannot set up TLS")]
+    Tls {
+        /// What is wrong.
+        source: rustls::Error,
+    },
 }
 
 /// Compiles components and runs their functions.
@@ -110,6 +120,7 @@ pub struct Sandbox {
 /// What all prepared components share.
 pub(crate) struct Shared {
     pub(crate) config: SandboxConfig,
+    pub(crate) network: Arc<Network>,
     plain: Arc<Core>,
     /// Made when the first component needs it.
     concurrent: OnceLock<Arc<Core>>,
@@ -171,9 +182,11 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// [`NewSandboxError`] when neither way works or the clock's thread cannot start.
+    /// [`NewSandboxError`] when neither way works, the clock's thread cannot start, or an extra root of TLS is
+    /// no certificate.
     pub fn new(config: &SandboxConfig) -> Result<Self, NewSandboxError> {
         let mut config = config.clone();
+        let network = Network::new(&config.network).map_err(|source| NewSandboxError::Tls { source })?;
         let plain = match (config.allocation, Core::new(&config, Concurrency::Unused)) {
             (_, Ok(core)) => core,
             (Allocation::OnDemand, Err(error)) => return Err(error),
@@ -187,6 +200,7 @@ impl Sandbox {
         Ok(Self {
             shared: Arc::new(Shared {
                 config,
+                network: Arc::new(network),
                 plain: Arc::new(plain),
                 concurrent,
                 guests,
@@ -296,6 +310,7 @@ impl Shared {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("guest")
             .enable_time()
+            .enable_io()
             .build()?;
         Ok(self.guests.get_or_init(|| runtime))
     }

@@ -1,17 +1,14 @@
 //! Everything a component may import: WASI 0.2 and `wasi:http`, whole, so that a component links whatever
 //! its toolchain drags in. Linking an interface grants nothing; the gate decides each use.
 
-use crate::filesystem;
-use crate::network::{HasOutside, link_http, outside};
 use crate::state::State;
+use crate::{environment, filesystem, network};
 use wasmtime::Engine;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::p2::bindings::sockets::network::LinkOptions;
-use wasmtime_wasi::p2::bindings::{cli, clocks, io, random, sockets};
+use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
 /// Interfaces that are linked, without version. Any `0.2.x` of them is accepted.
 pub(crate) const LINKED: [&str; 29] = [
@@ -81,21 +78,9 @@ fn link_inert(l: &mut Linker<State>) -> wasmtime::Result<()> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, WasiCliView::cli)
 }
 
-/// What reaches outside and therefore asks the gate. The sockets of wasmtime-wasi are linked for their
-/// types; none can be made, because the interfaces that make them are ours.
+/// What reaches outside and therefore asks the gate.
 fn link_gated(l: &mut Linker<State>) -> wasmtime::Result<()> {
     filesystem::link(l)?;
-    cli::environment::add_to_linker::<State, HasOutside>(l, outside)?;
-    sockets::tcp_create_socket::add_to_linker::<State, HasOutside>(l, outside)?;
-    sockets::udp_create_socket::add_to_linker::<State, HasOutside>(l, outside)?;
-    sockets::ip_name_lookup::add_to_linker::<State, HasOutside>(l, outside)?;
-    sockets::instance_network::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
-    sockets::network::add_to_linker::<State, WasiSockets>(
-        l,
-        &LinkOptions::default(),
-        WasiSocketsView::sockets,
-    )?;
-    sockets::tcp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
-    sockets::udp::add_to_linker::<State, WasiSockets>(l, WasiSocketsView::sockets)?;
-    link_http(l)
+    environment::link(l)?;
+    network::link(l)
 }

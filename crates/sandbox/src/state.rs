@@ -4,13 +4,14 @@ use crate::control::{Control, Ended};
 use crate::error::Limit;
 use crate::gate::Gate;
 use crate::limits::{Ledger, Stopwatch};
+use crate::network::{Network, Outbound, may_use};
 use crate::pace::Paced;
 use crate::stdio::{Capture, GuestOutput};
+use std::future::ready;
 use std::sync::Arc;
 use wasmtime::{CallHook, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use wassette_policy::Limits;
 
 /// Bytes of all headers of one HTTP message, as wasmtime counts them.
 const HTTP_FIELD_BYTES_MAX: usize = 32 << 10;
@@ -28,6 +29,9 @@ pub(crate) struct State {
     pub(crate) paced: Option<Paced>,
     /// The limit that made [`State::look`] interrupt the guest.
     pub(crate) interrupted: Option<Limit>,
+    pub(crate) outbound: Outbound,
+    /// Sockets that were made or accepted.
+    pub(crate) sockets_made: u32,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     stdout: Capture,
@@ -35,7 +39,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(control: Arc<Control>) -> Self {
+    pub(crate) fn new(control: Arc<Control>, network: Arc<Network>) -> Self {
         let gate = Gate::new(control);
         let limits = gate.limits();
         let share = limits.cpu_share_millicores;
@@ -51,7 +55,9 @@ impl State {
             table,
             paced,
             interrupted: None,
-            wasi: context(limits, &stdout, &stderr),
+            outbound: Outbound::new(gate.clone(), network),
+            sockets_made: 0,
+            wasi: context(&gate, &stdout, &stderr),
             http,
             gate,
             stdout,
@@ -109,16 +115,19 @@ impl State {
 }
 
 /// A WASI context that inherits nothing. Standard input is closed, there are no arguments, variables or
-/// folders, and sockets are off below the gate as well.
-fn context(limits: &Limits, stdout: &Capture, stderr: &Capture) -> WasiCtx {
+/// folders. Sockets are off below the gate as well when no rule could allow one; else each use of an address
+/// asks the gate. wasmtime's lookup of names, which asks for no name in particular, is not linked and off.
+fn context(gate: &Gate, stdout: &Capture, stderr: &Capture) -> WasiCtx {
+    let has_network = gate.authority().has_network();
+    let asked = gate.clone();
     WasiCtxBuilder::new()
         .stdout(stdout.clone())
         .stderr(stderr.clone())
-        .allow_tcp(false)
-        .allow_udp(false)
+        .allow_tcp(has_network)
+        .allow_udp(has_network)
         .allow_ip_name_lookup(false)
-        .socket_addr_check(|_address, _use| Box::pin(async { false }))
-        .max_random_size(limits.random_bytes)
+        .socket_addr_check(move |address, address_use| Box::pin(ready(may_use(&asked, address, address_use))))
+        .max_random_size(gate.limits().random_bytes)
         .build()
 }
 
@@ -142,7 +151,7 @@ impl WasiView for State {
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            hooks: &mut self.gate,
+            hooks: &mut self.outbound,
             table: &mut self.table,
             ctx: &mut self.http,
         }

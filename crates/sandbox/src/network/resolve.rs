@@ -1,0 +1,160 @@
+//! Names to addresses. Asked once for each request; what comes back is decided address by address.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Longest wait for the system's resolver.
+///
+/// The thread that asks cannot be stopped and may go on alone; it keeps its place in [`LOOKUPS_MAX`].
+const LOOKUP_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Threads that ask the system's resolver at the same time, for all calls together.
+const LOOKUPS_MAX: usize = 32;
+
+/// Addresses of one name that are used.
+const ADDRESSES_MAX: usize = 16;
+
+/// Who knows the addresses of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// The system.
+    #[default]
+    System,
+    /// This table and nobody else: names in lower case with their addresses. A name that is listed more than
+    /// once is answered from each of its entries in turn. Made for tests, which must not ask the network.
+    Table(Vec<(String, Vec<IpAddr>)>),
+}
+
+/// Why a name has no addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ResolveError {
+    #[error("the name has no addresses")]
+    Unknown,
+    #[error("the resolver did not answer in time")]
+    Timeout,
+}
+
+/// Asks one resolver.
+#[derive(Debug)]
+pub(super) struct Names {
+    resolver: Resolver,
+    /// How often each name of a table was asked for.
+    asked: Mutex<BTreeMap<String, usize>>,
+    lookups: Arc<Semaphore>,
+}
+
+impl Names {
+    pub(super) fn new(resolver: Resolver) -> Self {
+        Self {
+            resolver,
+            asked: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        }
+    }
+
+    /// The addresses of a name: at least one, each once.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        // RFC 6761, 6.3: never a question to anybody.
+        let found = if name == "localhost" || name.ends_with(".localhost") {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        } else {
+            match &self.resolver {
+                Resolver::System => self.ask_system(name).await?,
+                Resolver::Table(table) => self.look_up(table, name),
+            }
+        };
+        let mut addresses = Vec::new();
+        for address in found {
+            if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() {
+            return Err(ResolveError::Unknown);
+        }
+        Ok(addresses)
+    }
+
+    async fn ask_system(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let name = name.to_owned();
+        let lookups = Arc::clone(&self.lookups);
+        let answer = timeout(LOOKUP_TIME_MAX, async move {
+            let place = lookups.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let answer = (name.as_str(), 0).to_socket_addrs();
+                drop(place);
+                answer.map(|found| found.map(|address| address.ip()).collect())
+            })
+            .await
+        });
+        let answer = answer.await.map_err(|_elapsed| ResolveError::Timeout)?;
+        let Ok(Ok(addresses)) = answer else {
+            return Err(ResolveError::Unknown);
+        };
+        Ok(addresses)
+    }
+
+    fn look_up(&self, table: &[(String, Vec<IpAddr>)], name: &str) -> Vec<IpAddr> {
+        let entries = table.iter().filter(|(known, _)| known == name);
+        let count = entries.clone().count().max(1);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = asked.entry(name.to_owned()).or_default();
+        let entry = entries.clone().nth(*turn % count);
+        *turn = turn.wrapping_add(1);
+        entry.map(|(_, addresses)| addresses.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+    #[tokio::test]
+    async fn a_table_answers_in_turn_and_knows_nothing_else() {
+        let names = Names::new(Resolver::Table(vec![
+            ("a.test".to_owned(), vec![ONE, ONE]),
+            ("b.test".to_owned(), vec![]),
+            ("a.test".to_owned(), vec![TWO]),
+        ]));
+        assert_eq!(names.resolve("a.test").await, Ok(vec![ONE]));
+        assert_eq!(names.resolve("a.test").await, Ok(vec![TWO]));
+        assert_eq!(names.resolve("a.test").await, Ok(vec![ONE]));
+        assert_eq!(names.resolve("b.test").await, Err(ResolveError::Unknown));
+        assert_eq!(names.resolve("c.test").await, Err(ResolveError::Unknown));
+    }
+
+    #[tokio::test]
+    async fn localhost_is_this_machine_whatever_a_resolver_says() {
+        let names = Names::new(Resolver::Table(vec![("localhost".to_owned(), vec![ONE])]));
+        assert_eq!(
+            names.resolve("localhost").await,
+            Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_addresses_is_cut() {
+        let flood = (0..=255)
+            .map(|n| IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)))
+            .collect();
+        let names = Names::new(Resolver::Table(vec![("a.test".to_owned(), flood)]));
+        assert_eq!(
+            names.resolve("a.test").await.map(|found| found.len()),
+            Ok(ADDRESSES_MAX)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_system_is_asked_and_knows_no_invalid_name() {
+        let names = Names::new(Resolver::System);
+        assert_eq!(names.resolve("nothing\0here").await, Err(ResolveError::Unknown));
+        assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX);
+    }
+}
