@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Most questions asked, and most candidates looked at, for one comparison of two policies.
-pub(crate) const WITNESSES_MAX: usize = 2_000_000;
+pub(crate) const WITNESSES_MAX: usize = 1_000_000;
 
 /// Why a search ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Search<'a, V> {
     other: &'a Policy,
     left: usize,
     visit: V,
+    /// Found once, used three times.
+    addresses: Option<Vec<IpAddr>>,
 }
 
 impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
@@ -50,6 +52,7 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             other,
             left: WITNESSES_MAX,
             visit,
+            addresses: None,
         }
     }
 
@@ -114,6 +117,10 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         let names = self.names();
         let addresses = self.addresses()?.into_iter().map(Host::Address);
         for host in names.into_iter().chain(addresses) {
+            spend(&mut self.left)?;
+            if !self.can_request(&host) {
+                continue;
+            }
             let rules = self.rules_about(&host);
             self.each_target(&host, &rules, |search, target| {
                 search.ask(&Question::Http(target))
@@ -127,13 +134,8 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         let addresses = self.addresses()?;
         let can_dial = |address: &IpAddr| {
             readings(*address).all(|reading| {
-                let is_named = !self
-                    .own
-                    .index()
-                    .network_allow
-                    .about(&Host::Address(reading))
-                    .is_empty();
-                is_named || address::is_public(reading) || reading.is_loopback()
+                let is_named = self.can_request(&Host::Address(reading));
+                is_named || address::is_public(reading) || address.is_loopback()
             })
         };
         let is_special = |address: &IpAddr| {
@@ -146,8 +148,15 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             .filter(|address| can_dial(address) && is_special(address))
             .collect();
         for host in self.names() {
-            for address in &special {
-                self.dials_of(&host, *address)?;
+            // Only a name that means this machine leads to it without being told so.
+            let can_reach = |address: &&IpAddr| {
+                !address.is_loopback()
+                    || host.is_loopback_name()
+                    || self.can_request(&Host::Address(**address))
+            };
+            let reached: Vec<IpAddr> = special.iter().filter(can_reach).copied().collect();
+            for address in reached {
+                self.dials_of(&host, address)?;
             }
         }
         for address in addresses {
@@ -158,7 +167,7 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
 
     fn dials_of(&mut self, host: &Host, address: IpAddr) -> Result<(), Stop> {
         spend(&mut self.left)?;
-        if self.own.index().network_allow.about(host).is_empty() {
+        if !self.can_request(host) {
             return Ok(());
         }
         let mut rules = self.rules_about(host);
@@ -275,8 +284,17 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
     fn names(&self) -> Vec<Host> {
         let peers = self.peers();
         let mut names = new_names(peers.iter().copied());
-        names.retain(|name| !self.own.index().network_allow.about(name).is_empty());
+        names.retain(|name| self.can_request(name));
         names
+    }
+
+    /// Whether any allow rule of `own` about requests is about this host.
+    fn can_request(&self, host: &Host) -> bool {
+        let found = self.own.index().network_allow.about(host);
+        let mut rules = found
+            .into_iter()
+            .filter_map(|at| self.own.rules().network.get(at));
+        rules.any(|rule| !rule.is_for_sockets())
     }
 
     fn peers(&self) -> Vec<&'a Peer> {
@@ -285,13 +303,40 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         rules.map(NetworkRule::peer).collect()
     }
 
-    /// Addresses of which no two are in the same ranges; only those that `own` can allow or a name can lead to.
+    /// Addresses of which no two are in the same ranges.
     fn addresses(&mut self) -> Result<Vec<IpAddr>, Stop> {
+        if let Some(addresses) = &self.addresses {
+            return Ok(addresses.clone());
+        }
+        let peers = self.peers();
+        let (v4, v6) = points(&peers);
+        // Where rules divide what holds IPv4 addresses, each division has to be tried with each of them.
+        let is_divided = peers
+            .iter()
+            .any(|peer| matches!(peer, Peer::Range(IpNet::V6(range)) if divides_holders(range)));
+        let v4_classes = self.one_of_each_class(v4.iter().copied().map(v4_address))?;
+        let held: BTreeSet<u32> = if is_divided { v4 } else { v4_bits(&v4_classes) };
+        let holding = holders(&held, &v6, self.own);
+        let v6 = v6
+            .into_iter()
+            .chain(holding)
+            .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        // An IPv6 address that is an IPv4 one is there already.
+        let v6: Vec<IpAddr> = v6
+            .filter(|address| address::canonical(*address) == *address)
+            .collect();
+        let mut addresses = v4_classes;
+        addresses.extend(self.one_of_each_class(v6.into_iter())?);
+        self.addresses = Some(addresses.clone());
+        Ok(addresses)
+    }
+
+    fn one_of_each_class(&mut self, addresses: impl Iterator<Item = IpAddr>) -> Result<Vec<IpAddr>, Stop> {
         let mut seen = BTreeSet::new();
-        let mut addresses = Vec::new();
-        for address in points(&self.peers(), self.own) {
+        let mut one_of_each = Vec::new();
+        let lists = [self.own, self.other].map(Policy::index);
+        for address in addresses {
             spend(&mut self.left)?;
-            let lists = [self.own, self.other].map(Policy::index);
             let class: Vec<_> = readings(address)
                 .map(|reading| {
                     let host = Host::Address(reading);
@@ -306,10 +351,10 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
                 })
                 .collect();
             if seen.insert(class) {
-                addresses.push(address);
+                one_of_each.push(address);
             }
         }
-        Ok(addresses)
+        Ok(one_of_each)
     }
 
     fn rules_about(&self, host: &Host) -> Vec<&'a NetworkRule> {
@@ -552,9 +597,35 @@ fn secret_hosts(rules: &[&NetworkRule]) -> Vec<Host> {
     hosts
 }
 
+fn v4_address(bits: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(bits))
+}
+
+/// Whether a range takes a part of the addresses that hold IPv4 addresses, and not all or none.
+fn divides_holders(range: &ipnet::Ipv6Net) -> bool {
+    let holding = [
+        address::NAT64,
+        address::SIX_TO_FOUR,
+        address::TEREDO,
+        address::COMPATIBLE,
+        address::TRANSLATED,
+    ];
+    // ISATAP addresses are told apart by their lower half.
+    let is_inside = |whole: &ipnet::Ipv6Net| whole.contains(range) && whole != range;
+    range.prefix_len() > 64 && !holding.contains(range) || holding.iter().any(is_inside)
+}
+
+fn v4_bits(addresses: &[IpAddr]) -> BTreeSet<u32> {
+    let bits = addresses.iter().filter_map(|address| match address {
+        IpAddr::V4(address) => Some(address.to_bits()),
+        IpAddr::V6(_) => None,
+    });
+    bits.collect()
+}
+
 /// The first and last address of each range and its neighbors, so that each gap between ranges has one too; and
-/// for each IPv4 address those that hold it.
-fn points(peers: &[&Peer], own: &Policy) -> BTreeSet<IpAddr> {
+/// the IPv4 addresses that those of IPv6 hold.
+fn points(peers: &[&Peer]) -> (BTreeSet<u32>, BTreeSet<u128>) {
     let mut v4 = BTreeSet::new();
     let mut v6 = BTreeSet::new();
     let mut add = |range: IpNet| match range {
@@ -588,22 +659,12 @@ fn points(peers: &[&Peer], own: &Policy) -> BTreeSet<IpAddr> {
             Peer::Host(HostPattern::Exact(Host::Name(_)) | HostPattern::Below(_) | HostPattern::Any) => {}
         }
     }
-    for bits in &v6 {
-        for held in address::embedded(IpAddr::V6(Ipv6Addr::from_bits(*bits))) {
-            if let IpAddr::V4(held) = held {
-                v4.insert(held.to_bits());
-            }
-        }
-    }
-    let holding = holders(&v4, &v6, own);
-    let v4 = v4.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
-    let v6 = v6
-        .into_iter()
-        .chain(holding)
-        .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
-    // An IPv6 address that is an IPv4 one is there already.
-    v4.chain(v6.filter(|address| address::canonical(*address) == *address))
-        .collect()
+    let held = v6
+        .iter()
+        .flat_map(|bits| address::embedded(IpAddr::V6(Ipv6Addr::from_bits(*bits))))
+        .collect::<Vec<_>>();
+    v4.extend(v4_bits(&held));
+    (v4, v6)
 }
 
 /// IPv6 addresses that hold these IPv4 addresses.
