@@ -2,6 +2,8 @@
 //!
 //! A rule is built from its text as a document or a command has it (the `…Spec` types) and gives that text
 //! back in canonical form, so that what is printed and read again is the same rule.
+//!
+//! Long because each part of a rule is read beside the rule whose form it belongs to.
 
 use crate::access::Protocol;
 use crate::error::{Field, RuleError};

@@ -7,6 +7,8 @@
 //!
 //! INVARIANT: for each access that the first policy allows, one is asked about for which both policies decide
 //! by the same rules.
+//!
+//! Long because what makes a class is argued for all kinds of access together, and a kind left out is a hole.
 
 use crate::access::{FileOperation, Protocol, SocketUse};
 use crate::address;

@@ -714,7 +714,7 @@ fn secrets_are_checked() {
     }
     assert!(secret(&"a".repeat(256), host, "x-key", None).is_ok());
     faulty(
-        secret("a", "*.com", "x-key", None).map_err(|error| error),
+        secret("a", "*.com", "x-key", None),
         (
             Field::Host,
             None,

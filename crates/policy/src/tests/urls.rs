@@ -157,7 +157,8 @@ fn what_has_two_readings_is_refused() {
     );
     let long = format!("https://example.com/{}", "a".repeat(16 * 1024));
     refused(&long, "the URL is too long");
-    assert!(HttpTarget::parse("GET", &long[..16 * 1024]).is_ok());
+    let longest = long.get(..16 * 1024).unwrap();
+    assert!(HttpTarget::parse("GET", longest).is_ok());
 }
 
 #[test]
