@@ -29,8 +29,8 @@ mod witness;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
 pub use ceiling::Ceiling;
-pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
 pub use change::{Grant, GrantError};
+pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
 pub use error::{Field, RuleError};
 pub use explain::{AccessText, Explanation, ParseAccessError};
 pub use grant::{

@@ -78,14 +78,17 @@ fn share(millicores: u32, time: Duration) -> Limits {
     }
 }
 
-/// Processor time of all threads of this process.
+/// Processor time of this process, threads that ended included, to a hundredth of a second.
 fn processor() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let of = |thread: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
-    };
-    Duration::from_nanos(threads.flatten().map(of).sum())
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name, which may hold anything: the state is field 3, user and system time are 14 and 15.
+    let (_, fields) = text.rsplit_once(") ").unwrap();
+    let fields: Vec<_> = fields.split(' ').collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// Processor time used since the beginning, every 50 ms until the work is done.
