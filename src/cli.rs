@@ -24,6 +24,9 @@ pub(crate) struct Global {
     /// Folder of the component store.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) component_dir: Option<PathBuf>,
+    /// A policy file that nothing exceeds.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) ceiling: Option<PathBuf>,
     /// Form of what is printed; a table on a terminal and JSON in a pipe, unless said otherwise.
     #[arg(short, long, global = true, value_name = "FORM")]
     pub(crate) output: Option<Form>,
@@ -52,6 +55,15 @@ pub(crate) enum Command {
     /// Lists, reads and invokes tools.
     #[command(subcommand)]
     Tool(ToolCommand),
+    /// Grants a component what it needs, and takes it back.
+    #[command(subcommand)]
+    Permission(PermissionCommand),
+    /// Shows, checks, compares and attaches policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Keeps secrets that components use and never see.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Shows the whole thing in a minute, offline, on components inside this program.
     Demo,
     /// Shows the settings and where they come from.
@@ -69,6 +81,19 @@ pub(crate) struct RunArgs {
     /// Offers only the components' tools: the model cannot list, load or unload components.
     #[arg(long)]
     pub(crate) disable_builtin_tools: bool,
+    #[command(flatten)]
+    pub(crate) variables: VariableArgs,
+}
+
+/// Variables that components can be granted, besides those of this process.
+#[derive(Debug, Default, Args)]
+pub(crate) struct VariableArgs {
+    /// A variable for components that were granted it; wins over a file and over this process's own.
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// A file of such variables, one `KEY=VALUE` in each line.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) env_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +145,8 @@ pub(crate) enum ToolCommand {
         /// The arguments as a JSON object, or `-` to read it from standard input.
         #[arg(long, value_name = "JSON", default_value = "{}")]
         args: String,
+        #[command(flatten)]
+        variables: VariableArgs,
     },
 }
 
@@ -129,4 +156,249 @@ pub(crate) enum ConfigCommand {
     Show,
     /// Prints the path of the settings file.
     Path,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PermissionCommand {
+    /// Allows a component something.
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Takes something back; calls that used it end.
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
+    /// Takes everything back.
+    Reset {
+        /// Id of the component.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantCommand {
+    /// A folder or a file.
+    Storage(StorageArgs),
+    /// Requests to a host, or connections to a range of addresses.
+    Network(NetworkArgs),
+    /// A variable of this program's environment.
+    EnvironmentVariable {
+        /// Id of the component.
+        id: String,
+        /// Name of the variable; with `=VALUE`, that value instead of the environment's.
+        key: String,
+    },
+    /// A secret that is put on the component's requests to one host, and that it never sees.
+    Secret(SecretArgs),
+    /// Memory of one call, such as `512Mi`.
+    Memory {
+        /// Id of the component.
+        id: String,
+        /// The limit.
+        limit: String,
+    },
+    /// Processor time of one call, such as `2s`, or a share of one core, such as `500m`.
+    Cpu {
+        /// Id of the component.
+        id: String,
+        /// The limit.
+        limit: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RevokeCommand {
+    /// A folder or a file, and all below it.
+    Storage(RevokeStorageArgs),
+    /// A host or a range. Without options, all that was granted for it.
+    Network(NetworkArgs),
+    /// A variable.
+    EnvironmentVariable {
+        /// Id of the component.
+        id: String,
+        /// Name of the variable.
+        key: String,
+    },
+    /// A secret's use; the secret itself stays until `secret delete`.
+    Secret {
+        /// Id of the component.
+        id: String,
+        /// Name of the secret.
+        name: String,
+        /// The host it is not sent to any more; all hosts otherwise.
+        #[arg(long)]
+        host: Option<String>,
+    },
+    /// Leaves the memory of one call to the default.
+    Memory {
+        /// Id of the component.
+        id: String,
+        /// The limit; not looked at.
+        #[arg(hide = true)]
+        limit: Option<String>,
+    },
+    /// Leaves processor time and share to the defaults.
+    Cpu {
+        /// Id of the component.
+        id: String,
+        /// The limit; not looked at.
+        #[arg(hide = true)]
+        limit: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StorageArgs {
+    /// Id of the component.
+    pub(crate) id: String,
+    /// The path, as `fs:///path`.
+    pub(crate) uri: String,
+    /// What is allowed: `read`, or `read,write`.
+    #[arg(long, value_delimiter = ',', required = true, value_parser = ["read", "write"])]
+    pub(crate) access: Vec<String>,
+    /// Where the component sees it; the same path otherwise.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) guest: Option<String>,
+    /// Enters file systems that are mounted below it.
+    #[arg(long)]
+    pub(crate) submounts: bool,
+    /// Where relative paths begin.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeStorageArgs {
+    /// Id of the component.
+    pub(crate) id: String,
+    /// The path, as `fs:///path`.
+    pub(crate) uri: String,
+    /// What is taken back; reading takes writing with it.
+    #[arg(long, value_delimiter = ',', default_value = "read,write", value_parser = ["read", "write"])]
+    pub(crate) access: Vec<String>,
+    /// Where relative paths begin.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// Id of the component.
+    pub(crate) id: String,
+    /// A host (`api.example.com`, `*.example.com`, `localhost:8080`), a URL, or a range of addresses (`10.0.0.0/8`).
+    pub(crate) host: String,
+    /// A port, or a range of them; https's own otherwise.
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',')]
+    pub(crate) ports: Vec<String>,
+    /// `http` or `https`.
+    #[arg(long = "scheme", value_name = "SCHEME", value_delimiter = ',')]
+    pub(crate) schemes: Vec<String>,
+    /// A method, such as `GET`; all otherwise.
+    #[arg(long = "method", value_name = "METHOD", value_delimiter = ',')]
+    pub(crate) methods: Vec<String>,
+    /// A path, such as `/v1/**`; all otherwise.
+    #[arg(long = "path", value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// `tcp` or `udp`, for raw sockets to a range.
+    #[arg(long = "protocol", value_name = "PROTOCOL", value_delimiter = ',')]
+    pub(crate) protocols: Vec<String>,
+}
+
+impl NetworkArgs {
+    /// Whether nothing but the host is said.
+    pub(crate) fn is_plain(&self) -> bool {
+        let lists = [
+            &self.ports,
+            &self.schemes,
+            &self.methods,
+            &self.paths,
+            &self.protocols,
+        ];
+        lists.into_iter().all(Vec::is_empty)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// Id of the component.
+    pub(crate) id: String,
+    /// Name of the secret.
+    pub(crate) name: String,
+    /// The host it is sent to.
+    #[arg(long)]
+    pub(crate) host: String,
+    /// The header that carries it.
+    #[arg(long, default_value = "Authorization")]
+    pub(crate) header: String,
+    /// The header's value with `{secret}` in it; `Bearer {secret}` in `Authorization`, the secret alone elsewhere.
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Shows the rules in force for a component.
+    Get {
+        /// Id of the component.
+        id: String,
+    },
+    /// Reads a policy file and says what is wrong with it.
+    Check {
+        /// The file.
+        file: PathBuf,
+        /// Where relative paths in it begin.
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+    /// Says whether a component may do something, and by which rule of which layer.
+    Explain {
+        /// Id of the component.
+        id: String,
+        /// For example `read /path`, `GET https://host/path`, `connect tcp 10.0.0.5:5432`, `env NAME`.
+        access: String,
+    },
+    /// Shows what is different between two policies.
+    Diff {
+        /// Id of a component, or a file.
+        a: String,
+        /// Id of a component, or a file.
+        b: String,
+        /// Where relative paths in files begin.
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+    /// Puts a policy in place of a component's.
+    Attach {
+        /// Id of the component.
+        id: String,
+        /// The file.
+        file: PathBuf,
+        /// Where relative paths in it begin.
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Lists the names of a component's secrets. Nothing shows their values.
+    List {
+        /// Id of the component.
+        id: String,
+    },
+    /// Keeps a secret for a component.
+    Set {
+        /// Id of the component.
+        id: String,
+        /// Names of secrets. A value that is not given as `NAME=VALUE` is asked for without echo, or read from standard
+        /// input.
+        #[arg(required = true, value_name = "NAME[=VALUE]")]
+        keys: Vec<String>,
+    },
+    /// Forgets secrets of a component.
+    Delete {
+        /// Id of the component.
+        id: String,
+        /// Names of secrets.
+        #[arg(required = true, value_name = "NAME")]
+        keys: Vec<String>,
+    },
 }

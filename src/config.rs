@@ -10,14 +10,17 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use wassette_host::{Allocation, HostConfig};
+use wassette_host::{Allocation, Backend, HostConfig, SecretsConfig};
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.
-const VARIABLES: [&str; 4] = [
+const VARIABLES: [&str; 7] = [
     "WASSETTE_COMPONENT_DIR",
     "WASSETTE_LOG",
     "WASSETTE_AGENT_SOURCES",
     "WASSETTE_HARDENED",
+    "WASSETTE_CEILING",
+    "WASSETTE_SECRETS_DIR",
+    "WASSETTE_SECRETS_BACKEND",
 ];
 
 /// A value and where it comes from.
@@ -59,12 +62,43 @@ pub(crate) struct Config {
     pub(crate) agent_sources: Setting<Vec<PathBuf>>,
     /// Whether guests get memory that no guest had before, at the price of speed.
     pub(crate) hardened: Setting<bool>,
+    /// The policy file that nothing exceeds.
+    pub(crate) ceiling: Setting<Option<PathBuf>>,
+    /// Folder of the secrets.
+    pub(crate) secrets_dir: Setting<PathBuf>,
+    /// Where the values of secrets go.
+    pub(crate) secrets_backend: Setting<SecretsBackend>,
     /// The settings file.
     #[serde(skip)]
     pub(crate) path: PathBuf,
     /// The working folder.
     #[serde(skip)]
     pub(crate) current_dir: PathBuf,
+    /// The user's home.
+    #[serde(skip)]
+    home_dir: PathBuf,
+}
+
+/// Where the values of secrets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretsBackend {
+    /// The system's keyring where there is one, else an encrypted file.
+    Auto,
+    /// The system's keyring, or nowhere.
+    Keyring,
+    /// An encrypted file.
+    File,
+}
+
+impl SecretsBackend {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Keyring => "keyring",
+            Self::File => "file",
+        }
+    }
 }
 
 /// The settings file.
@@ -75,6 +109,9 @@ struct File {
     log: Option<String>,
     agent_sources: Option<Vec<PathBuf>>,
     hardened: Option<bool>,
+    ceiling: Option<PathBuf>,
+    secrets_dir: Option<PathBuf>,
+    secrets_backend: Option<SecretsBackend>,
 }
 
 /// What is read of the process's surroundings, so that the rest can be tested without changing them.
@@ -83,6 +120,7 @@ struct Surroundings {
     config_dir: PathBuf,
     data_dir: PathBuf,
     current_dir: PathBuf,
+    home_dir: PathBuf,
 }
 
 impl Surroundings {
@@ -98,6 +136,7 @@ impl Surroundings {
             variables,
             config_dir: folders.config_dir(),
             data_dir: folders.data_dir(),
+            home_dir: folders.home_dir().to_owned(),
             current_dir: std::env::current_dir().map_err(Exit::failed)?,
         })
     }
@@ -109,6 +148,26 @@ impl Surroundings {
             .map(|(_, value)| value.clone().into_string())
             .transpose()
             .map_err(|_not_text| Exit::usage(format!("the variable `{name}` is not valid text")))
+    }
+}
+
+impl Surroundings {
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, Exit> {
+        Ok(self.variable(name)?.map(PathBuf::from))
+    }
+
+    fn parsed<T>(&self, name: &str, parse: fn(&str, &str) -> Result<T, Exit>) -> Result<Option<T>, Exit> {
+        let text = self.variable(name)?;
+        text.map(|text| parse(name, &text)).transpose()
+    }
+}
+
+impl<T> Setting<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting {
+            value: map(self.value),
+            source: self.source,
+        }
     }
 }
 
@@ -128,42 +187,46 @@ impl Config {
                     .with_hint(format!("known are {}", VARIABLES.join(", "))));
             }
         }
-        let default_dir = around.data_dir.join("wassette").join("components");
         let component_dir = choose(
             flags.component_dir.clone(),
-            around.variable("WASSETTE_COMPONENT_DIR")?.map(PathBuf::from),
+            around.path("WASSETTE_COMPONENT_DIR")?,
             file.component_dir,
-            default_dir,
+            around.data_dir.join("wassette").join("components"),
         );
         let sources = around.variable("WASSETTE_AGENT_SOURCES")?;
         let sources = sources.map(|list| std::env::split_paths(&list).collect());
-        let hardened = around
-            .variable("WASSETTE_HARDENED")?
-            .map(|text| boolean("WASSETTE_HARDENED", &text));
-        let absolute = |path: &PathBuf| around.current_dir.join(path);
         let agent_sources = choose(
             None,
             sources,
             file.agent_sources,
             default_sources(&around.current_dir),
         );
+        let ceiling = choose(
+            flags.ceiling.clone().map(Some),
+            around.path("WASSETTE_CEILING")?.map(Some),
+            file.ceiling.map(Some),
+            None,
+        );
+        let secrets_dir = choose(
+            None,
+            around.path("WASSETTE_SECRETS_DIR")?,
+            file.secrets_dir,
+            around.config_dir.join("wassette").join("secrets"),
+        );
+        let hardened = around.parsed("WASSETTE_HARDENED", boolean)?;
+        let backend = around.parsed("WASSETTE_SECRETS_BACKEND", secrets_backend)?;
+        let log = around.variable("WASSETTE_LOG")?;
+        let absolute = |path: PathBuf| around.current_dir.join(path);
         Ok(Self {
-            component_dir: Setting {
-                value: absolute(&component_dir.value),
-                ..component_dir
-            },
-            log: choose(
-                None,
-                around.variable("WASSETTE_LOG")?,
-                file.log,
-                "warn".to_owned(),
-            ),
-            agent_sources: Setting {
-                value: agent_sources.value.iter().map(absolute).collect(),
-                source: agent_sources.source,
-            },
-            hardened: choose(None, hardened.transpose()?, file.hardened, false),
+            component_dir: component_dir.map(absolute),
+            log: choose(None, log, file.log, "warn".to_owned()),
+            agent_sources: agent_sources.map(|paths| paths.into_iter().map(absolute).collect()),
+            hardened: choose(None, hardened, file.hardened, false),
+            ceiling: ceiling.map(|path| path.map(absolute)),
+            secrets_dir: secrets_dir.map(absolute),
+            secrets_backend: choose(None, backend, file.secrets_backend, SecretsBackend::Auto),
             path,
+            home_dir: around.home_dir.clone(),
             current_dir: around.current_dir.clone(),
         })
     }
@@ -173,6 +236,17 @@ impl Config {
         let mut config = HostConfig::new(&self.component_dir.value);
         config.agent_folders.clone_from(&self.agent_sources.value);
         config.starters = crate::starters::STARTERS;
+        config.ceiling.clone_from(&self.ceiling.value);
+        config.secrets = SecretsConfig {
+            folder: self.secrets_dir.value.clone(),
+            backend: match self.secrets_backend.value {
+                SecretsBackend::Auto => Backend::Auto,
+                SecretsBackend::Keyring => Backend::Keyring,
+                SecretsBackend::File => Backend::File,
+            },
+        };
+        config.own = self.path.parent().map(Path::to_owned).into_iter().collect();
+        config.home = Some(self.home_dir.clone());
         if self.hardened.value {
             config.sandbox.allocation = Allocation::OnDemand;
         }
@@ -217,6 +291,17 @@ fn boolean(name: &str, text: &str) -> Result<bool, Exit> {
     }
 }
 
+fn secrets_backend(name: &str, text: &str) -> Result<SecretsBackend, Exit> {
+    match text {
+        "auto" => Ok(SecretsBackend::Auto),
+        "keyring" => Ok(SecretsBackend::Keyring),
+        "file" => Ok(SecretsBackend::File),
+        other => Err(Exit::usage(format!(
+            "the variable `{name}` is `{other}`; it must be auto, keyring or file"
+        ))),
+    }
+}
+
 /// Reads the settings file; one that is missing has no settings.
 fn read_file(path: &Path) -> Result<File, Exit> {
     let text = match std::fs::read_to_string(path) {
@@ -254,12 +339,14 @@ mod tests {
             config_dir: "/c".into(),
             data_dir: "/d".into(),
             current_dir: "/here".into(),
+            home_dir: "/home/me".into(),
         }
     }
 
     fn resolve(flag: Option<&str>, variables: &[(&str, &str)], file: &str) -> Result<Config, Exit> {
         let flags = Global {
             component_dir: flag.map(PathBuf::from),
+            ceiling: None,
             output: None,
         };
         let file = parse(Path::new("config.toml"), file)?;

@@ -42,6 +42,16 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Prints a document: as data for programs that read JSON, else as its text.
+    pub(crate) fn document<T: Serialize>(self, data: &T, text: &str) -> Result<(), Exit> {
+        match self.form {
+            Form::Json => self.print(data, |_| String::new()),
+            Form::Yaml | Form::Table => line(text.trim_end_matches('\n')),
+        }
+    }
+}
+
 /// Prints a line to standard output. A reader that went away (`wassette … | head`) is no failure.
 pub(crate) fn line(text: &str) -> Result<(), Exit> {
     match writeln!(std::io::stdout().lock(), "{text}") {

@@ -62,7 +62,10 @@ async fn load(config: &Config, host: &Host, args: &LoadArgs) -> Result<Loaded, E
     drop(progress);
     match outcome.map_err(|error| refused(error, &args.reference))? {
         Outcome::Loaded(loaded) => Ok(loaded),
-        other @ Outcome::Unloaded { .. } => Err(Exit::failed(anyhow::anyhow!("a load answered {other:?}"))),
+        other @ (Outcome::Unloaded { .. }
+        | Outcome::Policy(_)
+        | Outcome::SecretSet { .. }
+        | Outcome::SecretDeleted { .. }) => Err(Exit::failed(anyhow::anyhow!("a load answered {other:?}"))),
     }
 }
 

@@ -32,6 +32,25 @@ fn people(config: &Config) -> String {
             config.hardened.value.to_string(),
             config.hardened.source,
         ),
+        (
+            "ceiling",
+            config
+                .ceiling
+                .value
+                .as_ref()
+                .map_or("none".to_owned(), |path| path.display().to_string()),
+            config.ceiling.source,
+        ),
+        (
+            "secrets_dir",
+            config.secrets_dir.value.display().to_string(),
+            config.secrets_dir.source,
+        ),
+        (
+            "secrets_backend",
+            config.secrets_backend.value.as_str().to_owned(),
+            config.secrets_backend.source,
+        ),
     ];
     table(
         ["SETTING", "VALUE", "FROM"],

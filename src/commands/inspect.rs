@@ -56,6 +56,22 @@ pub(crate) fn people(i: &Inspection) -> String {
         "could do at most",
         i.abilities.iter().map(ability).chain(nothing_more(i)),
     );
+    section(
+        &mut text,
+        "unavailable",
+        i.unavailable.iter().map(|reason| shown(reason)),
+    );
+    section(
+        &mut text,
+        "withheld by its policy or the ceiling",
+        i.withheld.iter().map(ToString::to_string),
+    );
+    if let Some(rules) = &i.rules {
+        section(&mut text, "granted", rules.iter().map(|rule| shown(rule)));
+        if rules.is_empty() {
+            text.push_str("\ngranted: nothing\n");
+        }
+    }
     section(&mut text, "imports", i.imports.iter().map(|import| shown(import)));
     section(
         &mut text,

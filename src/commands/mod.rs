@@ -5,8 +5,12 @@ pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod inspect;
+pub(crate) mod permission;
+pub(crate) mod policy;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod tool;
+pub(crate) mod variables;
 
 use crate::config::Config;
 use crate::exit::Exit;

@@ -1,6 +1,6 @@
 //! `wassette run`: an MCP server over standard input and output.
 
-use super::open;
+use super::variables;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -14,7 +14,7 @@ variable that a person has not granted; when a tool reports a denial, tell the u
 look for a way around it.";
 
 pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
-    let host = open(config).await?;
+    let host = variables::open(config, &args.variables).await?;
     let builtins = if args.disable_builtin_tools {
         Vec::new()
     } else {

@@ -1,6 +1,6 @@
 //! `wassette tool`: what can be called, and calling it.
 
-use super::open;
+use super::{open, variables};
 use crate::cli::ToolCommand;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -14,11 +14,17 @@ use wassette_host::{Actor, CallReport, CallResult, CatalogTool, Decision, GuestO
 const ARGUMENT_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) async fn run(config: &Config, command: ToolCommand, output: Output) -> Result<(), Exit> {
-    let host = open(config).await?;
     match command {
-        ToolCommand::List => list(&host, output),
-        ToolCommand::Read { name } => read(&host, name, output),
-        ToolCommand::Invoke { name, args } => invoke(&host, &name, &args, output).await,
+        ToolCommand::List => list(&open(config).await?, output),
+        ToolCommand::Read { name } => read(&open(config).await?, name, output),
+        ToolCommand::Invoke {
+            name,
+            args,
+            variables,
+        } => {
+            let host = variables::open(config, &variables).await?;
+            invoke(&host, &name, &args, output).await
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod contain;
 mod demo;
 mod deny;
 mod input;
+mod permissions;
 mod stdio;
 mod store;
 mod support;

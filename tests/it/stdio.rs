@@ -36,7 +36,15 @@ fn a_client_with_a_handshake_lists_and_calls() {
         client.notify("notifications/initialized", json!({}));
         assert_eq!(
             client.tools(),
-            ["load-component", "unload-component", "list-components", "add_add"]
+            [
+                "load-component",
+                "unload-component",
+                "list-components",
+                "get-policy",
+                "revoke-permission",
+                "reset-permission",
+                "add_add"
+            ]
         );
         let answer = client.call("add_add", json!({ "a": 1, "b": 2 }));
         assert_eq!(

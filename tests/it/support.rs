@@ -155,7 +155,13 @@ impl Client {
 
     /// A client that has shaken hands, of the revisions that do.
     pub(crate) fn initialized(home: &Home, arguments: &[&str]) -> Self {
-        let mut client = home.serve(arguments);
+        let arguments: Vec<_> = ["run"].iter().chain(arguments).copied().collect();
+        Self::shaken(home.command(&arguments))
+    }
+
+    /// As [`Client::initialized`], for a server that is started as the caller says.
+    pub(crate) fn shaken(command: Command) -> Self {
+        let mut client = Self::start(command);
         let answer = client.request(
             "initialize",
             json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "it", "version": "0" } }),

@@ -40,7 +40,16 @@ pub(crate) enum Begin<'a> {
         digest: Digest,
     },
     #[serde(rename = "command.begin")]
-    Command { command: &'static str, subject: &'a str },
+    Command {
+        command: &'static str,
+        subject: &'a str,
+        /// What is granted or taken back, rule by rule. Never the value of a secret.
+        #[serde(skip_serializing_if = "slice_is_empty")]
+        rules: &'a [String],
+        /// Rules beyond those that are listed.
+        #[serde(skip_serializing_if = "is_zero")]
+        rules_unlisted: u64,
+    },
 }
 
 /// How it ended.
@@ -68,6 +77,9 @@ pub(crate) enum End<'a> {
         component: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
+        /// What came of the rules of the begin: links in paths are resolved.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
 }
 
@@ -123,8 +135,8 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-fn slice_is_empty(accesses: &&[Decision]) -> bool {
-    accesses.is_empty()
+fn slice_is_empty<T>(slice: &&[T]) -> bool {
+    slice.is_empty()
 }
 
 #[derive(Serialize)]
@@ -237,6 +249,7 @@ pub(crate) fn command_end(outcome: &'static str) -> End<'static> {
         reason: None,
         component: None,
         digest: None,
+        rules: Vec::new(),
     }
 }
 

@@ -173,7 +173,11 @@ impl Host {
                 Err(refusal) => return Ok(Ran::Refused(refusal)),
             },
         };
-        let (control, in_flight) = self.begin(&pending);
+        let surroundings = match pending.catalog.component(&pending.found.component) {
+            Some(component) => self.surroundings(component).await,
+            None => Arc::default(),
+        };
+        let (control, in_flight) = self.begin(&pending, surroundings);
         let Pending {
             found,
             arguments,
@@ -205,7 +209,7 @@ impl Host {
     }
 
     /// Puts a call on the list of those in flight.
-    fn begin(&self, pending: &Pending<'_>) -> (Arc<Control>, InFlight) {
+    fn begin(&self, pending: &Pending<'_>, surroundings: Arc<Surroundings>) -> (Arc<Control>, InFlight) {
         let Pending {
             catalog,
             found,
@@ -214,7 +218,7 @@ impl Host {
         } = pending;
         let share = authority.limits().cpu_share_millicores;
         let pace = share.map(|_| self.inner.admission.pace(&found.component));
-        let control = Control::paced(Arc::clone(authority), Arc::new(Surroundings::default()), pace);
+        let control = Control::paced(Arc::clone(authority), surroundings, pace);
         let in_flight = self.inner.running.begin(Call {
             component: found.component.clone(),
             digest: found.digest,

@@ -4,15 +4,20 @@
 //! listing tools touches no WebAssembly. A record that cannot be understood is listed as unavailable with
 //! the reason, and never served with a default.
 
+use crate::ceiling::Above;
+use crate::protect::Protection;
+use crate::secrets::Variables;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wassette_policy::Authority;
+use wassette_policy::{Authority, Effect, Limits, NetworkRule, ParseOptions, Policy};
+use wassette_sandbox::Surroundings;
+use wassette_secrets::SecretName;
 use wassette_store::{ComponentId, Digest, Record, Snapshot};
 use wassette_wit::{Omitted, Tool, ToolName};
 
-/// The policy document of a component that was granted nothing; the only one there is.
-pub(crate) const EMPTY_POLICY: &str = "version: \"1.0\"\n";
+/// The policy document of a component that was granted nothing.
+pub(crate) const EMPTY_POLICY: &str = "version: \"1.0\"\npermissions: {}\n";
 
 /// Version of the contract's layout in the store.
 const CONTRACT_VERSION: u32 = 1;
@@ -61,7 +66,7 @@ pub struct Component {
     pub origin: String,
     /// Whether it can be used.
     pub state: ComponentState,
-    /// Its tools, by name.
+    /// Its tools, by name, but for those that its policy does not offer.
     pub tools: Vec<Arc<CatalogTool>>,
     /// Interfaces it imports.
     pub imports: Vec<String>,
@@ -71,7 +76,17 @@ pub struct Component {
     pub installed_ms: u64,
     /// The store's change that wrote it.
     pub(crate) epoch: u64,
+    /// What its calls may do now; nothing when it is unavailable.
     pub(crate) authority: Arc<Authority>,
+    /// What was granted, if that can be read.
+    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) policy_text: Arc<str>,
+    /// All that it exports as tools, offered or not.
+    pub(crate) contract_tools: Vec<Arc<Tool>>,
+    /// The variables its calls are given.
+    pub(crate) surroundings: Arc<Surroundings>,
+    /// The secrets its calls may use.
+    pub(crate) secrets: Vec<SecretName>,
 }
 
 /// Whether a component can be used.
@@ -110,13 +125,45 @@ pub struct Annotations {
 }
 
 impl Annotations {
-    /// No policy can grant anything yet, so no tool can change or reach anything.
-    const NOTHING_GRANTED: Self = Self {
-        read_only: true,
-        destructive: false,
-        idempotent: true,
-        open_world: false,
-    };
+    /// What follows from a policy, whatever the component says of itself.
+    ///
+    /// A tool is read-only when no storage rule allows writing, and every network rule is for requests by safe methods
+    /// alone. What is not read-only may destroy, and may
+    /// do more when it is called again: no rule says otherwise. It reaches beyond this machine when any network rule
+    /// allows anything. The ceiling can only make less of it.
+    fn of(policy: &Policy) -> Self {
+        let writes = policy.storage(Effect::Allow).any(|rule| rule.access().write);
+        let mut network = policy.network(Effect::Allow).peekable();
+        let open_world = network.peek().is_some();
+        let read_only = !writes && network.all(only_asks);
+        Self {
+            read_only,
+            destructive: !read_only,
+            idempotent: read_only,
+            open_world,
+        }
+    }
+}
+
+/// Methods that by RFC 9110, 9.2.1 ask for no change.
+const SAFE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// Whether a rule is for requests by safe methods and for nothing else. Without methods it is for all of them.
+fn only_asks(rule: &NetworkRule) -> bool {
+    let is_safe = |method: &String| SAFE_METHODS.contains(&method.as_str());
+    !rule.is_for_sockets()
+        && rule
+            .spec()
+            .methods
+            .is_some_and(|methods| methods.iter().all(is_safe))
+}
+
+/// What applies to all components, and from which, with its record, follows what one of them may do.
+pub(crate) struct Terms<'a> {
+    pub(crate) above: &'a Above,
+    pub(crate) defaults: &'a Limits,
+    pub(crate) variables: &'a Variables,
+    pub(crate) protection: &'a Protection,
 }
 
 impl Catalog {
@@ -129,21 +176,22 @@ impl Catalog {
         }
     }
 
-    /// The catalog of a later snapshot. What did not change is shared with this one.
-    pub(crate) fn next(&self, snapshot: Snapshot, nothing: &Arc<Authority>) -> Self {
+    /// The catalog of a later snapshot. What did not change is shared with this one, if the terms did not change.
+    pub(crate) fn next(&self, snapshot: Snapshot, terms: &Terms<'_>, same_terms: bool) -> Self {
         let mut next = Self {
             revision: Revision(self.revision.0 + 1),
             epoch: Some(snapshot.epoch),
             ..Self::empty()
         };
+        let nothing = terms.nothing();
         for record in snapshot.records {
             let known = self
                 .components
                 .get(&record.id)
-                .filter(|known| known.epoch == record.epoch);
+                .filter(|known| same_terms && known.epoch == record.epoch);
             let component = known
                 .cloned()
-                .unwrap_or_else(|| Arc::new(Component::of(record, nothing)));
+                .unwrap_or_else(|| Arc::new(Component::of(record, terms, &nothing)));
             for tool in &component.tools {
                 next.tools.insert(tool.tool.name.clone(), Arc::clone(tool));
             }
@@ -186,40 +234,181 @@ impl Catalog {
 }
 
 impl Component {
-    /// Reads one record. What cannot be understood makes the component unavailable, and nothing else.
-    fn of(record: Record, nothing: &Arc<Authority>) -> Self {
-        let (contract, state) = match understand(&record) {
-            Ok(contract) => (contract, ComponentState::Ready),
-            Err(reason) => (
-                Contract::new(Vec::new(), Vec::new(), Vec::new()),
-                ComponentState::Unavailable(reason),
-            ),
+    /// Reads one record. What cannot be understood, or may not be, makes the component unavailable, and nothing else.
+    fn of(record: Record, terms: &Terms<'_>, nothing: &Standing) -> Self {
+        let (contract, contract_fault) = match understand(&record) {
+            Ok(contract) => (contract, None),
+            Err(reason) => (Contract::new(Vec::new(), Vec::new(), Vec::new()), Some(reason)),
         };
-        let tool = |tool: Arc<Tool>| CatalogTool {
-            component: record.id.clone(),
-            digest: record.digest,
-            tool,
-            annotations: Annotations::NOTHING_GRANTED,
+        let (standing, policy_fault) = match terms.standing(&record, nothing) {
+            Ok(standing) => (standing, None),
+            Err(reason) => (nothing.clone(), Some(reason)),
+        };
+        let fault = contract_fault.or(policy_fault);
+        let annotations = Annotations::of(&standing.policy);
+        let is_offered = |tool: &&Arc<Tool>| fault.is_none() && standing.offers(&tool.path.function);
+        let tool = |tool: &Arc<Tool>| {
+            Arc::new(CatalogTool {
+                component: record.id.clone(),
+                digest: record.digest,
+                tool: Arc::clone(tool),
+                annotations,
+            })
         };
         Self {
-            tools: contract.tools.into_iter().map(tool).map(Arc::new).collect(),
-            id: record.id.clone(),
+            tools: contract.tools.iter().filter(is_offered).map(tool).collect(),
+            authority: if fault.is_none() {
+                standing.authority
+            } else {
+                Arc::clone(&nothing.authority)
+            },
+            state: fault.map_or(ComponentState::Ready, ComponentState::Unavailable),
+            policy: read_policy(&record.policy).ok().map(Arc::new),
+            policy_text: record.policy.into(),
+            id: record.id,
             digest: record.digest,
             origin: record.origin,
-            state,
             imports: contract.imports,
             omitted: contract.omitted,
             installed_ms: record.installed_ms,
             epoch: record.epoch,
-            authority: Arc::clone(nothing),
+            contract_tools: contract.tools,
+            surroundings: standing.surroundings,
+            secrets: standing.secrets,
+        }
+    }
+
+    /// What was granted; `None` when the stored policy cannot be read.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// What its calls may do now, under the ceiling. Nothing when it is unavailable.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Names of functions that its policy does not offer as tools.
+    pub fn withheld(&self) -> impl Iterator<Item = &ToolName> {
+        let is_offered = |tool: &&Arc<Tool>| self.tools.iter().any(|offered| offered.tool == **tool);
+        let withheld = self.contract_tools.iter().filter(move |tool| !is_offered(tool));
+        withheld.map(|tool| &tool.name)
+    }
+
+    /// Whether its policy allows nothing. What cannot be read may allow something.
+    pub(crate) fn grants_nothing(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.grants_nothing())
+    }
+}
+
+/// What one component may do and is given.
+#[derive(Clone)]
+struct Standing {
+    policy: Arc<Policy>,
+    authority: Arc<Authority>,
+    surroundings: Arc<Surroundings>,
+    secrets: Vec<SecretName>,
+}
+
+impl Standing {
+    /// Both layers can keep a function from being offered.
+    fn offers(&self, function: &str) -> bool {
+        let above = self.authority.ceiling();
+        self.policy.offers_tool(function) && above.is_none_or(|above| above.offers_tool(function))
+    }
+}
+
+impl Terms<'_> {
+    /// For a component that was granted nothing.
+    fn nothing(&self) -> Standing {
+        let policy = Arc::new(Policy::empty());
+        Standing {
+            authority: Arc::new(self.authority(&policy)),
+            policy,
+            surroundings: Arc::default(),
+            secrets: Vec::new(),
+        }
+    }
+
+    fn authority(&self, policy: &Arc<Policy>) -> Authority {
+        let above = match self.above {
+            Above::Ceiling(ceiling) => Some(Arc::clone(ceiling.policy())),
+            Above::Nothing | Above::Broken(_) => None,
+        };
+        Authority::new(Arc::clone(policy), above, self.defaults)
+    }
+
+    /// What a record's policy amounts to, or why it amounts to nothing. Agents see the reason: no path is in it.
+    fn standing(&self, record: &Record, nothing: &Standing) -> Result<Standing, String> {
+        self.check_source(record)?;
+        if record.policy == EMPTY_POLICY {
+            return Ok(nothing.clone());
+        }
+        let policy = read_policy(&record.policy)
+            .map_err(|reason| format!("its policy is not understood: {reason}"))?;
+        if policy == *nothing.policy {
+            return Ok(nothing.clone());
+        }
+        if let Above::Ceiling(ceiling) = self.above {
+            policy
+                .within(ceiling.policy())
+                .map_err(|excess| format!("its policy is not within the operator's ceiling: {excess}"))?;
+        }
+        for rule in policy.storage(Effect::Allow) {
+            let path = rule.pattern().prefix();
+            // Our own folders may be elsewhere than when it was granted. The text names folders of ours, so it
+            // is not the reason.
+            let checked = self.protection.check(&path, &path);
+            checked.map_err(|_kept| format!("its policy grants what cannot be granted: {}", rule.text()))?;
+        }
+        let secrets = secret_names(&policy)?;
+        let policy = Arc::new(policy);
+        Ok(Standing {
+            authority: Arc::new(self.authority(&policy)),
+            surroundings: Arc::new(Surroundings {
+                variables: self.variables.named_by(&policy),
+                ..Surroundings::default()
+            }),
+            secrets,
+            policy,
+        })
+    }
+
+    fn check_source(&self, record: &Record) -> Result<(), String> {
+        match self.above {
+            Above::Nothing => Ok(()),
+            Above::Broken(reason) => Err(reason.to_string()),
+            Above::Ceiling(ceiling) if ceiling.allows_source(&record.origin) => Ok(()),
+            Above::Ceiling(_) => {
+                Err("the operator's ceiling does not allow components from where it came from".to_owned())
+            }
         }
     }
 }
 
-fn understand(record: &Record) -> Result<Contract, String> {
-    if record.policy != EMPTY_POLICY {
-        return Err("its policy is not understood by this version".to_owned());
+/// The secrets a policy names, each once.
+fn secret_names(policy: &Policy) -> Result<Vec<SecretName>, String> {
+    let mut names = Vec::new();
+    for rule in &policy.rules().secrets {
+        let name = rule.name().parse();
+        names.push(name.map_err(|error| format!("its policy names no secret: {error}"))?);
     }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Reads the policy of a record, which is always without relative paths.
+pub(crate) fn read_policy(text: &str) -> Result<Policy, String> {
+    if text == EMPTY_POLICY {
+        return Ok(Policy::empty());
+    }
+    Policy::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
+}
+
+fn understand(record: &Record) -> Result<Contract, String> {
     let contract: Contract = serde_json::from_str(&record.contract)
         .map_err(|e| format!("its stored contract is damaged ({e})"))?;
     if contract.version != CONTRACT_VERSION {
@@ -234,7 +423,27 @@ fn understand(record: &Record) -> Result<Contract, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wassette_policy::Limits;
+
+    /// Terms without ceiling.
+    #[track_caller]
+    fn with_terms<T>(above: &Above, check: impl FnOnce(&Terms<'_>) -> T) -> T {
+        check(&Terms {
+            above,
+            defaults: &Limits::DEFAULT,
+            variables: &Variables::new([
+                ("LANG".to_owned(), "C".to_owned()),
+                ("KEY".to_owned(), "x".to_owned()),
+            ]),
+            protection: &Protection::new(&["/own/store".into()], None),
+        })
+    }
+
+    fn ceiling(text: &str) -> Above {
+        let options = ParseOptions::default();
+        Above::Ceiling(Arc::new(
+            wassette_policy::Ceiling::parse(text, &options).expect("a ceiling"),
+        ))
+    }
 
     fn record(id: &str, epoch: u64, policy: &str, contract: &str) -> Record {
         Record {
@@ -252,62 +461,190 @@ mod tests {
         serde_json::to_string(&Contract::new(Vec::new(), Vec::new(), Vec::new())).expect("a contract is JSON")
     }
 
-    #[track_caller]
-    fn check_unavailable(policy: &str, contract: &str, reason: &str) {
+    /// The one component of a record with this policy.
+    fn component(policy: &str, contract: &str, above: &Above) -> Component {
         let snapshot = Snapshot {
             epoch: 1,
             records: vec![record("a", 1, policy, contract)],
         };
-        let catalog = Catalog::empty().next(snapshot, &Arc::new(Authority::nothing(Limits::DEFAULT)));
-        let states: Vec<_> = catalog.components().map(|c| c.state.clone()).collect();
-        let [ComponentState::Unavailable(found)] = states.as_slice() else {
-            panic!("served: {states:?}")
+        let catalog = with_terms(above, |terms| Catalog::empty().next(snapshot, terms, false));
+        let mut components = catalog.components();
+        components.next().expect("a component").clone()
+    }
+
+    #[track_caller]
+    fn check_unavailable(policy: &str, contract: &str, above: &Above, reason: &str) {
+        let component = component(policy, contract, above);
+        let ComponentState::Unavailable(found) = &component.state else {
+            panic!("served: {component:?}")
         };
         assert!(found.starts_with(reason), "{found}");
+        assert!(component.tools.is_empty() && component.authority.granted().grants_nothing());
     }
+
+    fn policy(permissions: &str) -> String {
+        format!("version: \"1.0\"\npermissions: {permissions}\n")
+    }
+
+    const HOST: &str = "{network: {allow: [{host: api.example.com}]}}";
 
     #[test]
     fn a_record_that_is_not_understood_is_never_served() {
+        let contract = empty_contract();
+        let nothing = Above::Nothing;
         check_unavailable(
             "version: \"2.0\"\n",
-            &empty_contract(),
-            "its policy is not understood",
+            &contract,
+            &nothing,
+            "its policy is not understood: 1:10",
         );
-        check_unavailable("", &empty_contract(), "its policy is not understood");
-        check_unavailable(EMPTY_POLICY, "{", "its stored contract is damaged");
-        let newer = empty_contract().replace("\"version\":1", "\"version\":2");
-        check_unavailable(EMPTY_POLICY, &newer, "its stored contract has version 2");
+        check_unavailable("", &contract, &nothing, "its policy is not understood");
+        check_unavailable(
+            &policy("{network: {alow: []}}"),
+            &contract,
+            &nothing,
+            "its policy is not understood: 2:",
+        );
+        check_unavailable(EMPTY_POLICY, "{", &nothing, "its stored contract is damaged");
+        let newer = contract.replace("\"version\":1", "\"version\":2");
+        check_unavailable(
+            EMPTY_POLICY,
+            &newer,
+            &nothing,
+            "its stored contract has version 2",
+        );
+    }
+
+    #[test]
+    fn what_the_ceiling_does_not_allow_is_never_served() {
+        let contract = empty_contract();
+        check_unavailable(
+            &policy(HOST),
+            &contract,
+            &ceiling(&policy("{network: {allow: [{host: other.example.com}]}}")),
+            "its policy is not within the operator's ceiling: ",
+        );
+        check_unavailable(
+            EMPTY_POLICY,
+            &contract,
+            &ceiling("version: \"1.0\"\nsources: [\"starter:*\"]\n"),
+            "the operator's ceiling does not allow components from where it came from",
+        );
+        check_unavailable(EMPTY_POLICY, &contract, &Above::Broken("broken".into()), "broken");
+        let within = component(&policy(HOST), &contract, &ceiling(&policy(HOST)));
+        assert_eq!(within.state, ComponentState::Ready);
+    }
+
+    #[test]
+    fn a_folder_that_became_ours_is_not_served() {
+        let rule = "{storage: {allow: [{uri: \"fs:///own\", access: [read]}]}}";
+        check_unavailable(
+            &policy(rule),
+            &empty_contract(),
+            &Above::Nothing,
+            "its policy grants what cannot be granted: storage allow",
+        );
+    }
+
+    #[test]
+    fn a_call_is_given_the_variables_and_secrets_its_policy_names() {
+        let text = policy(
+            "{environment: {allow: [LANG, MISSING, {key: MODE, value: strict}]}, \
+             secrets: {allow: [{name: token, host: a.example.com, header: authorization}]}}",
+        );
+        let found = component(&text, &empty_contract(), &Above::Nothing);
+        let given: Vec<_> = found.surroundings.variables.iter().collect();
+        assert_eq!(given, [(&"LANG".to_owned(), &"C".to_owned())]);
+        assert_eq!(found.secrets, ["token".parse().expect("a name")]);
+        let nothing = component(EMPTY_POLICY, &empty_contract(), &Above::Nothing);
+        assert!(nothing.surroundings.variables.is_empty() && nothing.secrets.is_empty());
+    }
+
+    const READ_ONLY: Annotations = Annotations {
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: false,
+    };
+    const WRITING: Annotations = Annotations {
+        read_only: false,
+        destructive: true,
+        idempotent: false,
+        open_world: false,
+    };
+
+    #[track_caller]
+    fn check_annotations(permissions: &str, expected: Annotations) {
+        let found = component(&policy(permissions), &empty_contract(), &Above::Nothing);
+        let found = Annotations::of(found.policy().expect("a policy"));
+        assert_eq!(found, expected, "{permissions}");
+    }
+
+    #[test]
+    fn annotations_follow_from_what_was_granted() {
+        let open_world = |annotations| Annotations {
+            open_world: true,
+            ..annotations
+        };
+        for (permissions, expected) in [
+            ("{}", READ_ONLY),
+            (
+                "{storage: {allow: [{uri: \"fs:///a\", access: [read]}]}}",
+                READ_ONLY,
+            ),
+            (
+                "{storage: {allow: [{uri: \"fs:///a\", access: [write]}]}}",
+                WRITING,
+            ),
+            (HOST, open_world(WRITING)),
+            (
+                "{network: {allow: [{host: a.example.com, methods: [GET, HEAD]}]}}",
+                open_world(READ_ONLY),
+            ),
+            (
+                "{network: {allow: [{host: a.example.com, methods: [GET, POST]}]}}",
+                open_world(WRITING),
+            ),
+            (
+                "{network: {allow: [{cidr: 10.0.0.0/8, ports: [53], protocols: [udp]}]}}",
+                open_world(WRITING),
+            ),
+            (
+                "{network: {deny: [{host: \"*\"}]}, environment: {allow: [LANG]}}",
+                READ_ONLY,
+            ),
+        ] {
+            check_annotations(permissions, expected);
+        }
     }
 
     #[test]
     fn what_did_not_change_is_shared_between_catalogs() {
-        let nothing = Arc::new(Authority::nothing(Limits::DEFAULT));
         let contract = empty_contract();
-        let records = |b| {
-            vec![
+        let snapshot = |epoch, b| Snapshot {
+            epoch,
+            records: vec![
                 record("a", 1, EMPTY_POLICY, &contract),
                 record("b", b, EMPTY_POLICY, &contract),
-            ]
+            ],
         };
-        let first = Catalog::empty().next(
-            Snapshot {
-                epoch: 2,
-                records: records(2),
-            },
-            &nothing,
-        );
-        let second = first.next(
-            Snapshot {
-                epoch: 3,
-                records: records(3),
-            },
-            &nothing,
-        );
-        let shared = |id: &str| {
+        let next = |catalog: &Catalog, snapshot, same_terms| {
+            with_terms(&Above::Nothing, |terms| catalog.next(snapshot, terms, same_terms))
+        };
+        let first = next(&Catalog::empty(), snapshot(2, 2), true);
+        let second = next(&first, snapshot(3, 3), true);
+        let other_terms = next(&first, snapshot(2, 2), false);
+        let shared = |later: &Catalog, id: &str| {
             let id: ComponentId = id.parse().expect("an id");
-            Arc::ptr_eq(&first.components[&id], &second.components[&id])
+            Arc::ptr_eq(&first.components[&id], &later.components[&id])
         };
-        assert_eq!((shared("a"), shared("b")), (true, false));
+        assert_eq!((shared(&second, "a"), shared(&second, "b")), (true, false));
+        assert!(!shared(&other_terms, "a"));
         assert!(second.revision() > first.revision());
+    }
+
+    #[test]
+    fn the_empty_policy_is_printed_as_it_is_stored() {
+        assert_eq!(Policy::empty().print(), EMPTY_POLICY);
     }
 }

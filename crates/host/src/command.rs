@@ -4,11 +4,19 @@ use crate::Host;
 use crate::audit::{Begin, End};
 use crate::code::blocking;
 use crate::error::{ErrorKind, HostError};
+use crate::grant::{Grantable, rule_texts};
+use secrecy::SecretString;
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use wassette_policy::Policy;
+use wassette_secrets::SecretName;
 use wassette_store::{ComponentId, Digest, Reference};
-use wassette_wit::ToolName;
+use wassette_wit::{ToolName, sanitize};
+
+/// Rules of one command that the audit file lists, and bytes of each; a policy may have very many.
+const RULES_MAX: usize = 100;
+const RULE_BYTES_MAX: usize = 1_000;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +44,20 @@ impl fmt::Display for Actor {
 pub enum Command {
     /// Loads a component, or loads it again.
     Load(LoadRequest),
-    /// Removes a component and its tools.
+    /// Removes a component and its tools, with its grants and secrets.
     Unload(ComponentId),
+    /// Allows a component something.
+    Grant(ComponentId, Grantable),
+    /// Takes something back: afterwards nothing that the grant would allow is allowed.
+    Revoke(ComponentId, Grantable),
+    /// Takes everything back.
+    Reset(ComponentId),
+    /// Puts another policy in place of a component's.
+    Attach(ComponentId, Box<Policy>),
+    /// Keeps a secret for a component.
+    SetSecret(ComponentId, SecretName, SecretString),
+    /// Forgets a secret of a component.
+    DeleteSecret(ComponentId, SecretName),
 }
 
 /// What to load.
@@ -66,6 +86,55 @@ pub enum Outcome {
         /// What it was.
         digest: Digest,
     },
+    /// What a component may do is another.
+    Policy(PolicyChanged),
+    /// A secret is kept.
+    SecretSet {
+        /// The component.
+        id: ComponentId,
+        /// The secret.
+        name: String,
+    },
+    /// A secret is gone.
+    SecretDeleted {
+        /// The component.
+        id: ComponentId,
+        /// The secret.
+        name: String,
+        /// Whether there was one.
+        existed: bool,
+    },
+}
+
+/// What a component may do, after a change.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyChanged {
+    /// The component.
+    pub id: ComponentId,
+    /// What was done.
+    pub change: PolicyChange,
+    /// The rules that were granted, taken back or attached, each as its policy prints it: links in paths are
+    /// resolved.
+    pub rules: Vec<String>,
+    /// Rules that deny a part of what was granted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied_by: Vec<String>,
+    /// Whether that made a difference.
+    pub is_changed: bool,
+}
+
+/// How a policy was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyChange {
+    /// Something more is allowed.
+    Granted,
+    /// Something is not allowed any more.
+    Revoked,
+    /// Nothing is allowed any more.
+    Reset,
+    /// The whole policy is another.
+    Attached,
 }
 
 /// A component after a load.
@@ -148,6 +217,12 @@ impl Command {
         match self {
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
+            Self::Grant(..) => "grant",
+            Self::Revoke(..) => "revoke",
+            Self::Reset(_) => "reset",
+            Self::Attach(..) => "attach",
+            Self::SetSecret(..) => "secret.set",
+            Self::DeleteSecret(..) => "secret.delete",
         }
     }
 
@@ -155,9 +230,36 @@ impl Command {
     fn subject(&self) -> String {
         match self {
             Self::Load(request) => request.reference.to_string(),
-            Self::Unload(id) => id.to_string(),
+            Self::Unload(id)
+            | Self::Grant(id, _)
+            | Self::Revoke(id, _)
+            | Self::Reset(id)
+            | Self::Attach(id, _)
+            | Self::SetSecret(id, ..)
+            | Self::DeleteSecret(id, _) => id.to_string(),
         }
     }
+
+    /// The rules it is about, for the audit file.
+    fn rules(&self) -> Vec<String> {
+        match self {
+            Self::Load(_) | Self::Unload(_) | Self::Reset(_) => Vec::new(),
+            Self::Grant(_, grant) | Self::Revoke(_, grant) => vec![grant.to_string()],
+            Self::Attach(_, policy) => rule_texts(policy),
+            Self::SetSecret(_, name, _) | Self::DeleteSecret(_, name) => vec![format!("secret \"{name}\"")],
+        }
+    }
+}
+
+/// Rules as the audit file takes them, and how many more there are.
+fn listed(rules: &[String]) -> (Vec<String>, u64) {
+    let listed: Vec<_> = rules
+        .iter()
+        .take(RULES_MAX)
+        .map(|rule| sanitize(rule, RULE_BYTES_MAX))
+        .collect();
+    let unlisted = rules.len().saturating_sub(listed.len());
+    (listed, u64::try_from(unlisted).unwrap_or(u64::MAX))
 }
 
 impl Host {
@@ -174,9 +276,12 @@ impl Host {
         progress: &dyn Progress,
     ) -> Result<Outcome, HostError> {
         let subject = command.subject();
+        let (rules, rules_unlisted) = listed(&command.rules());
         let begin = Begin::Command {
             command: command.name(),
             subject: &subject,
+            rules: &rules,
+            rules_unlisted,
         };
         let entry = self
             .inner
@@ -184,8 +289,7 @@ impl Host {
             .begin(&begin, actor)
             .map_err(|source| HostError::Audit { source })?;
         let outcome = match self.permit(command, actor).await {
-            Ok(Command::Load(request)) => self.load(request, progress).await.map(Outcome::Loaded),
-            Ok(Command::Unload(id)) => self.unload(&id).await,
+            Ok(command) => self.perform(command, actor, progress).await,
             Err(error) => Err(error),
         };
         let reason = outcome.as_ref().err().map(HostError::agent_text);
@@ -195,12 +299,58 @@ impl Host {
         outcome
     }
 
+    async fn perform(
+        &self,
+        command: Command,
+        actor: &Actor,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, HostError> {
+        match command {
+            Command::Load(request) => self.load(request, actor, progress).await.map(Outcome::Loaded),
+            Command::Unload(id) => self.unload(&id).await,
+            Command::Grant(id, grant) => self.grant(&id, grant).await,
+            Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
+            Command::Reset(id) => self.reset(&id, actor).await,
+            Command::Attach(id, policy) => self.attach(&id, *policy).await,
+            Command::SetSecret(id, name, value) => {
+                self.set_secret(&id, &name, value).await?;
+                let name = name.to_string();
+                Ok(Outcome::SecretSet { id, name })
+            }
+            Command::DeleteSecret(id, name) => {
+                let existed = self.delete_secret(&id, &name).await?;
+                let name = name.to_string();
+                Ok(Outcome::SecretDeleted { id, name, existed })
+            }
+        }
+    }
+
     /// Decides what each actor may do, in this one place. What an agent names is resolved here, so that the
     /// file that was allowed is the file that is read.
     async fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
         match (actor, command) {
             (Actor::Operator, command) => Ok(command),
-            (Actor::Agent { .. }, Command::Unload(id)) => Ok(Command::Unload(id)),
+            // Without a limit of its own a component has the default, which may be more.
+            (Actor::Agent { .. }, Command::Revoke(_, Grantable::Limits(_))) => Err(HostError::NotAllowed {
+                what: "change limits",
+            }),
+            // What narrows needs nobody.
+            (
+                Actor::Agent { .. },
+                command @ (Command::Unload(_) | Command::Revoke(..) | Command::Reset(_)),
+            ) => Ok(command),
+            // SECURITY: the model never grants.
+            (Actor::Agent { .. }, Command::Grant(..)) => Err(HostError::NotAllowed {
+                what: "grant anything",
+            }),
+            (Actor::Agent { .. }, Command::Attach(..)) => Err(HostError::NotAllowed {
+                what: "attach a policy",
+            }),
+            (Actor::Agent { .. }, Command::SetSecret(..) | Command::DeleteSecret(..)) => {
+                Err(HostError::NotAllowed {
+                    what: "change secrets",
+                })
+            }
             (Actor::Agent { .. }, Command::Load(request)) => {
                 self.permit_load(request).await.map(Command::Load)
             }
@@ -237,17 +387,22 @@ fn below(path: &Path, folders: &[PathBuf]) -> Option<PathBuf> {
 
 /// The audit line of a command that ended.
 fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -> End<'a> {
-    let (word, changed) = match outcome {
+    let (word, component, digest, rules) = match outcome {
         Ok(Outcome::Loaded(Loaded { id, digest, .. }) | Outcome::Unloaded { id, digest }) => {
-            ("ok", Some((id, digest)))
+            ("ok", Some(id), Some(*digest), &[][..])
         }
-        Err(error) if error.kind() == ErrorKind::Denied => ("denied", None),
-        Err(_) => ("failed", None),
+        Ok(Outcome::Policy(PolicyChanged { id, rules, .. })) => ("ok", Some(id), None, rules.as_slice()),
+        Ok(Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. }) => {
+            ("ok", Some(id), None, &[][..])
+        }
+        Err(error) if error.kind() == ErrorKind::Denied => ("denied", None, None, &[][..]),
+        Err(_) => ("failed", None, None, &[][..]),
     };
     End::Command {
         outcome: word,
         reason,
-        component: changed.map(|(id, _)| id.as_str()),
-        digest: changed.map(|(_, digest)| *digest),
+        component: component.map(ComponentId::as_str),
+        digest,
+        rules: listed(rules).0,
     }
 }

@@ -5,9 +5,12 @@
 //! follow.
 
 use crate::call::CallId;
+use crate::protect::ProtectError;
 use std::io;
 use wassette_fetch::FetchError;
+use wassette_policy::{GrantError, RuleError};
 use wassette_sandbox::{NewSandboxError, PrepareError};
+use wassette_secrets::SecretsError;
 use wassette_store::{ComponentId, OpenStoreError, StoreError};
 use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolsError, sanitize};
 
@@ -15,6 +18,10 @@ use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolsEr
 const NAME_BYTES_MAX: usize = 100;
 
 const LOAD_AGAIN: &str = "load the component again, or unload it";
+
+/// The reason says what is wrong: the stored contract, the policy, or the ceiling above it.
+const MEND: &str =
+    "mend what the reason names: load the component again, attach another policy, or mend the ceiling";
 
 /// Bytes of a whole error that an agent and the audit file get. It may repeat names from a component.
 const AGENT_TEXT_BYTES_MAX: usize = 2_000;
@@ -166,6 +173,35 @@ pub enum HostError {
         /// Where the present one came from.
         origin: String,
     },
+    /// The rule cannot be granted or taken back.
+    #[error("{0}")]
+    Rule(RuleError),
+    /// It would have no effect, or cannot stand beside the other rules.
+    #[error("{0}")]
+    Grant(GrantError),
+    /// The path of a storage rule cannot be granted.
+    #[error(transparent)]
+    Protected(#[from] ProtectError),
+    /// The operator's ceiling does not allow it.
+    #[error("the operator's ceiling does not allow it: {0}")]
+    Ceiling(String),
+    /// The operator's ceiling cannot be read, so nothing is granted.
+    #[error("{0}")]
+    NoCeiling(String),
+    /// The component's policy cannot be read, so it cannot be changed by a part.
+    #[error("the policy of component `{id}` is not understood: {reason}")]
+    Policy {
+        /// The component.
+        id: ComponentId,
+        /// Why.
+        reason: String,
+    },
+    /// Secrets cannot be kept or read.
+    #[error("the secret was not handled")]
+    Secrets {
+        /// Why.
+        source: SecretsError,
+    },
     /// The store failed.
     #[error("the component store failed")]
     Store {
@@ -223,11 +259,19 @@ impl HostError {
             | Self::NothingCallable { .. }
             | Self::Prepare { .. }
             | Self::CompileTime { .. }
-            | Self::OtherOrigin { .. } => ErrorKind::Invalid,
-            Self::NotAllowed { .. } => ErrorKind::Denied,
-            Self::Unavailable { .. } | Self::NotReady { .. } | Self::Audit { .. } | Self::Look { .. } => {
-                ErrorKind::Unavailable
-            }
+            | Self::OtherOrigin { .. }
+            | Self::Rule(_)
+            | Self::Grant(_) => ErrorKind::Invalid,
+            Self::NotAllowed { .. } | Self::Ceiling(_) => ErrorKind::Denied,
+            Self::Protected(ProtectError::Missing(_)) => ErrorKind::NotFound,
+            Self::Protected(_) => ErrorKind::Denied,
+            Self::Unavailable { .. }
+            | Self::NotReady { .. }
+            | Self::NoCeiling(_)
+            | Self::Policy { .. }
+            | Self::Audit { .. }
+            | Self::Look { .. } => ErrorKind::Unavailable,
+            Self::Secrets { source } => secrets_kind(source),
             Self::Store { source } => store_kind(source),
             Self::Internal { .. } | Self::Interrupted => ErrorKind::Internal,
         }
@@ -245,7 +289,18 @@ impl HostError {
             Self::Fetch { source } => source.hint(),
             Self::Store { source } => source.hint(),
             Self::NotReady { source, .. } => source.hint().or(Some(LOAD_AGAIN)),
-            Self::Unavailable { .. } => Some(LOAD_AGAIN),
+            Self::Unavailable { .. } => Some(MEND),
+            Self::Rule(error) => error.hint_text(),
+            Self::Grant(error) => grant_hint(error),
+            Self::Protected(error) => error.hint(),
+            Self::Ceiling(_) => Some("the ceiling is the file that `wassette config show` names"),
+            Self::NoCeiling(_) => {
+                Some("mend the file that `wassette config show` names as `ceiling`; everything is back then")
+            }
+            Self::Policy { .. } => {
+                Some("attach another policy with `wassette policy attach`, or `wassette permission reset`")
+            }
+            Self::Secrets { source } => Some(source.hint()),
             Self::Audit { .. } => {
                 Some("free space for the audit file in the store's folder and make it writable")
             }
@@ -287,6 +342,14 @@ impl HostError {
             Self::NotReady { id, source } => {
                 format!("component `{id}` is unavailable: {}", source.agent_text())
             }
+            Self::Protected(_) => "this path cannot be granted".to_owned(),
+            Self::Ceiling(_) | Self::NoCeiling(_) => {
+                "the operator of this server does not allow it; ask them".to_owned()
+            }
+            Self::Secrets { .. } => "the secrets are not available; ask the operator".to_owned(),
+            Self::Policy { id, .. } => {
+                format!("the policy of component `{id}` is not understood; ask the operator")
+            }
             Self::Audit { .. } => {
                 "the call cannot be recorded, so it was not made; ask the operator".to_owned()
             }
@@ -299,6 +362,8 @@ impl HostError {
             | Self::Docs { .. }
             | Self::NothingCallable { .. }
             | Self::CompileTime { .. }
+            | Self::Rule(_)
+            | Self::Grant(_)
             | Self::Internal { .. }
             | Self::Interrupted => self.to_string(),
         }
@@ -328,6 +393,31 @@ fn fetch_text(error: &FetchError) -> &'static str {
         FetchError::TooLarge { .. } => "the file is too large",
         FetchError::Timeout { .. } => "reading the file took too long",
         FetchError::Io { .. } | FetchError::Stopped(_) => "the file cannot be read",
+    }
+}
+
+fn grant_hint(error: &GrantError) -> Option<&str> {
+    match error {
+        GrantError::Conflict(error) => error.error().hint_text(),
+        GrantError::Denied { .. } => {
+            Some("deny wins; attach a policy without that rule, or reset the component and grant anew")
+        }
+        GrantError::NotAGrant { .. } | GrantError::TooManyCases => None,
+    }
+}
+
+fn secrets_kind(error: &SecretsError) -> ErrorKind {
+    match error {
+        SecretsError::Value(_) | SecretsError::Many(..) => ErrorKind::Invalid,
+        SecretsError::Folder(_)
+        | SecretsError::NoKey(_)
+        | SecretsError::DamagedKey(_)
+        | SecretsError::ForeignKey(_)
+        | SecretsError::Damaged(_)
+        | SecretsError::Newer(_)
+        | SecretsError::Keyring(_)
+        | SecretsError::Lost { .. }
+        | SecretsError::Cryptography => ErrorKind::Unavailable,
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a component offers, asks for and could do at most. Nothing is run.
 
 use crate::Host;
-use crate::catalog::Component;
+use crate::catalog::{Component, ComponentState};
 use crate::code::blocking;
 use crate::error::HostError;
+use crate::grant::rule_texts;
 use serde::Serialize;
 use std::sync::Arc;
 use wassette_store::{ComponentId, Digest, Reference};
-use wassette_wit::{Docs, Omitted, Tool, World, tools};
+use wassette_wit::{Docs, Omitted, Tool, ToolName, World, tools};
 
 /// Everything known about a component without running it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +34,15 @@ pub struct Inspection {
     pub abilities: Vec<Ability>,
     /// Imports nothing here provides: it could not be loaded.
     pub missing: Vec<String>,
+    /// Why it cannot be used, if it is loaded and cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The rules of its policy, if it is loaded and they can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<String>>,
+    /// Tools that its policy or the ceiling does not offer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<ToolName>,
 }
 
 /// One thing an import makes possible.
@@ -158,6 +168,9 @@ impl Host {
                 bytes: Some(artifact.bytes.len() as u64),
                 abilities: abilities(&imports),
                 missing: wassette_sandbox::missing(&imports),
+                unavailable: None,
+                rules: None,
+                withheld: Vec::new(),
                 imports,
                 tools: tools.into_iter().map(Arc::new).collect(),
                 omitted: world.omitted,
@@ -176,6 +189,12 @@ fn of_loaded(component: &Component) -> Inspection {
         bytes: None,
         abilities: abilities(&component.imports),
         missing: Vec::new(),
+        unavailable: match &component.state {
+            ComponentState::Ready => None,
+            ComponentState::Unavailable(reason) => Some(reason.clone()),
+        },
+        rules: component.policy().map(rule_texts),
+        withheld: component.withheld().cloned().collect(),
         imports: component.imports.clone(),
         tools: component
             .tools

@@ -10,34 +10,54 @@ mod admission;
 mod audit;
 mod call;
 mod catalog;
+mod ceiling;
 mod code;
 mod command;
 mod error;
+mod grant;
 mod inspect;
 mod load;
+mod protect;
 mod running;
+mod secrets;
 
 use admission::Admission;
 use audit::Audit;
-use code::Code;
+use catalog::Terms;
+use ceiling::{Above, CeilingFile, Stamp};
+use code::{Code, blocking};
+use protect::Protection;
 use running::Running;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use wassette_fetch::{FetchLimits, Fetcher};
 use wassette_sandbox::{Sandbox, SandboxConfig};
 use wassette_store::{Look, Store};
 
 pub use call::{CallId, CallReport, CallResult, Failure, FailureKind};
 pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, Revision};
-pub use command::{Actor, Change, Command, LoadRequest, Loaded, Outcome, Progress, Silent, Step};
+pub use ceiling::read_text;
+pub use command::{
+    Actor, Change, Command, LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Silent, Step,
+};
 pub use error::{ErrorKind, HostError, OpenHostError};
+pub use grant::{GrantKind, Grantable, revocable, rule_texts};
 pub use inspect::{Ability, Inspection};
+pub use protect::{ProtectError, Whose};
+pub use secrecy::SecretString;
+pub use secrets::Variables;
 pub use wassette_fetch::Starter;
 use wassette_policy::Authority;
-pub use wassette_policy::{AccessKind, Decision, Limits, Policy};
+pub use wassette_policy::{
+    AbsolutePath, AccessKind, AccessText, Ceiling, Decision, Effect, EnvironmentRule, Explanation, Grant,
+    Layer, LimitKey, LimitSettings, Limits, NetworkRule, NetworkSpec, ParseAccessError, ParseLimitError,
+    ParseOptions, ParsePathError, ParsePolicyError, Policy, PolicyDiff, Relation, RuleError, SecretRule,
+    SecretSpec, StorageRule, StorageSpec,
+};
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
+pub use wassette_secrets::{Backend, ParseSecretNameError, SecretName, Secrets, SecretsConfig, SecretsError};
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
 pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};
 
@@ -55,14 +75,25 @@ pub struct HostConfig {
     pub starters: &'static [Starter],
     /// How guests get their memory, and what is compiled.
     pub sandbox: SandboxConfig,
-    /// The limits of every call.
+    /// The limits of every call, where neither its policy nor the ceiling says otherwise.
     pub limits: Limits,
+    /// The operator's ceiling: a policy file that nothing exceeds. None: there is no ceiling.
+    pub ceiling: Option<PathBuf>,
+    /// What components can be granted of the environment.
+    pub variables: Variables,
+    /// Where secrets are kept.
+    pub secrets: SecretsConfig,
+    /// Files and folders of our own besides the store, the secrets and the ceiling; they can never be granted.
+    pub own: Vec<PathBuf>,
+    /// The home of the user who runs us, whose keys and start-up files can never be granted.
+    pub home: Option<PathBuf>,
     /// Tells the time for the audit file.
     pub clock: fn() -> SystemTime,
 }
 
 impl HostConfig {
-    /// The defaults for a store in `folder`: agents load nothing.
+    /// The defaults for a store in `folder`: agents load nothing, there is no ceiling, and secrets are in an encrypted
+    /// file beside the store.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self {
@@ -71,6 +102,14 @@ impl HostConfig {
             starters: &[],
             sandbox: SandboxConfig::DEFAULT,
             limits: Limits::DEFAULT,
+            ceiling: None,
+            variables: Variables::default(),
+            secrets: SecretsConfig {
+                folder: folder.with_extension("secrets"),
+                backend: Backend::File,
+            },
+            own: Vec::new(),
+            home: None,
             clock: SystemTime::now,
         }
     }
@@ -97,10 +136,34 @@ struct Inner {
     loads: Semaphore,
     catalog: RwLock<Arc<Catalog>>,
     changed: watch::Sender<Revision>,
-    /// What the store looked like before the catalog's snapshot was read.
-    seen: Mutex<Option<Look>>,
+    /// What can never be granted.
+    protection: Arc<Protection>,
+    ceiling: CeilingFile,
+    /// The ceiling of the catalog.
+    above: RwLock<Arc<Above>>,
+    /// Opened when the first secret is asked for: asking the keyring takes time.
+    secrets: OnceCell<Secrets>,
+    /// What the store and the ceiling looked like before the catalog was made of them.
+    seen: Mutex<Seen>,
     /// Held while the catalog is rebuilt, so that two rebuilds cannot swap in the wrong order.
     rebuilding: tokio::sync::Mutex<()>,
+}
+
+/// What the catalog was made of. Equal: nothing has changed since.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    store: Option<Look>,
+    ceiling: Option<Stamp>,
+}
+
+/// What can never be granted, with the links in it followed.
+async fn protection(config: &HostConfig) -> Result<Protection, OpenHostError> {
+    let mut own = config.own.clone();
+    own.extend([config.folder.clone(), config.secrets.folder.clone()]);
+    own.extend(config.ceiling.clone());
+    let home = config.home.clone();
+    let protection = blocking(move || Protection::new(&own, home.as_deref())).await;
+    protection.map_err(OpenHostError::Catalog)
 }
 
 impl Host {
@@ -122,7 +185,11 @@ impl Host {
             fetcher: Fetcher::new(FetchLimits::default(), config.starters),
             catalog: RwLock::new(Arc::new(Catalog::empty())),
             changed: watch::Sender::new(Revision(0)),
-            seen: Mutex::new(None),
+            protection: Arc::new(protection(&config).await?),
+            ceiling: CeilingFile::new(config.ceiling.clone()),
+            above: RwLock::new(Arc::new(Above::Nothing)),
+            secrets: OnceCell::new(),
+            seen: Mutex::new(Seen::default()),
             rebuilding: tokio::sync::Mutex::new(()),
             config,
             store,
@@ -148,7 +215,7 @@ impl Host {
         self.inner.changed.subscribe()
     }
 
-    /// Notices what other processes changed. Costs about a microsecond when they did not.
+    /// Notices what other processes changed, and another ceiling. Costs about a microsecond each when they did not.
     ///
     /// # Errors
     ///
@@ -159,7 +226,11 @@ impl Host {
             .store
             .look()
             .map_err(|source| HostError::Look { source })?;
-        if self.seen().as_ref() == Some(&look) {
+        let seen = Seen {
+            store: Some(look),
+            ceiling: self.inner.ceiling.stamp(),
+        };
+        if *self.seen() == seen {
             return Ok(());
         }
         self.rebuild().await
@@ -170,33 +241,69 @@ impl Host {
         self.inner.store.close().await;
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Look>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the records and swaps the catalog when they changed.
+    /// The ceiling of the catalog.
+    fn above(&self) -> Arc<Above> {
+        Arc::clone(&self.inner.above.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the records and the ceiling, and swaps the catalog when they changed.
     async fn rebuild(&self) -> Result<(), HostError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.rebuilding.lock().await;
-        // Look before reading: a commit in between then shows as a change at the next look.
+        // Look before reading: a change in between then shows at the next look.
         let look = inner.store.look().map_err(|source| HostError::Look { source })?;
+        let stamp = inner.ceiling.stamp();
         let snapshot = inner
             .store
             .snapshot()
             .await
             .map_err(|source| HostError::Store { source })?;
+        let above = self.read_ceiling(stamp).await?;
         let current = self.catalog();
-        if current.epoch() != Some(snapshot.epoch) {
-            let next = current.next(snapshot, &inner.nothing);
+        let same_terms = above == self.above();
+        if current.epoch() != Some(snapshot.epoch) || !same_terms {
+            let terms = Terms {
+                above: &above,
+                defaults: &inner.config.limits,
+                variables: &inner.config.variables,
+                protection: &inner.protection,
+            };
+            let next = current.next(snapshot, &terms, same_terms);
             inner.code.retain(&next);
             let revision = next.revision();
+            if let (Above::Broken(reason), false) = (above.as_ref(), same_terms) {
+                tracing::error!(%reason, "nothing is allowed");
+            }
+            *inner.above.write().unwrap_or_else(PoisonError::into_inner) = above;
             let next = Arc::new(next);
             *inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
             inner.running.replaced(&next);
             inner.admission.retain(&next);
             inner.changed.send_replace(revision);
         }
-        *self.seen() = Some(look);
+        // A file that was written a moment ago may be written again without looking different.
+        let is_settled = stamp.is_none_or(|stamp| stamp.is_settled((inner.config.clock)()));
+        *self.seen() = Seen {
+            store: is_settled.then_some(look),
+            ceiling: stamp,
+        };
         Ok(())
+    }
+
+    /// The ceiling as it is now; read again only if it looks different.
+    async fn read_ceiling(&self, stamp: Option<Stamp>) -> Result<Arc<Above>, HostError> {
+        let is_read = {
+            let seen = self.seen();
+            seen.store.is_some() && seen.ceiling == stamp
+        };
+        if is_read {
+            return Ok(self.above());
+        }
+        let file = self.inner.ceiling.clone();
+        blocking(move || file.read()).await.map(Arc::new)
     }
 }

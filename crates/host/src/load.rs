@@ -4,7 +4,7 @@
 use crate::Host;
 use crate::catalog::{Component, Contract, EMPTY_POLICY};
 use crate::code::blocking;
-use crate::command::{Change, LoadRequest, Loaded, Outcome, Progress, Step};
+use crate::command::{Actor, Change, LoadRequest, Loaded, Outcome, Progress, Step};
 use crate::error::HostError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,13 @@ impl Host {
     pub(crate) async fn load(
         &self,
         request: LoadRequest,
+        actor: &Actor,
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
         let turn = self.inner.loads.acquire().await;
         let _until_loaded = turn.map_err(|_closed| HostError::Interrupted)?;
+        self.refresh().await?;
+        self.check_source(&request.reference)?;
         progress.report(Step::Fetch, 0, STEPS);
         let fetched = self.inner.fetcher.fetch(&request.reference).await;
         let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
@@ -33,6 +36,7 @@ impl Host {
         let catalog = self.catalog();
         let known = catalog.component(&id);
         check_origin(known, &request)?;
+        check_bytes(known, &artifact, actor)?;
 
         progress.report(Step::Read, 1, STEPS);
         let contract = self.read(&id, &artifact, request.wit).await?;
@@ -51,8 +55,17 @@ impl Host {
         let change = known.map_or(Change::New, |known| replaced(known, &contract.tools));
         let loaded = loaded(id, &artifact, change, &contract.tools);
         let expected = known.map_or(Expected::Absent, |known| Expected::Epoch(known.epoch));
-        self.commit(&artifact, &self.record(&loaded, &contract)?, expected)
-            .await?;
+        // Grants and secrets belong to an origin: what comes from elsewhere under the same id starts from nothing.
+        let heir = known.filter(|known| known.origin == loaded.origin);
+        if heir.is_none() {
+            self.forget_secrets(&loaded.id).await?;
+        }
+        let record = self.record(
+            &loaded,
+            &contract,
+            heir.map_or(EMPTY_POLICY, |known| &known.policy_text),
+        )?;
+        self.commit(&artifact, &record, expected).await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(loaded)
     }
@@ -92,7 +105,7 @@ impl Host {
     }
 
     /// What the store will remember.
-    fn record(&self, loaded: &Loaded, contract: &Contract) -> Result<NewRecord, HostError> {
+    fn record(&self, loaded: &Loaded, contract: &Contract, policy: &str) -> Result<NewRecord, HostError> {
         let since = (self.inner.config.clock)()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -100,7 +113,7 @@ impl Host {
             id: loaded.id.clone(),
             digest: loaded.digest,
             origin: loaded.origin.clone(),
-            policy: EMPTY_POLICY.to_owned(),
+            policy: policy.to_owned(),
             contract: serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?,
             installed_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         })
@@ -139,6 +152,7 @@ impl Host {
         removed.map_err(|source| HostError::Store { source })?;
         self.refresh().await?;
         tracing::info!(component = %id, digest = %known.digest, "component unloaded");
+        self.forget_secrets(id).await?;
         // The bytes may still be another component's; what nobody refers to is garbage. Failing to collect
         // it costs space, and the next unload tries again.
         if let Err(error) = self.inner.store.collect().await {
@@ -164,12 +178,24 @@ fn check_origin(known: Option<&Component>, request: &LoadRequest) -> Result<(), 
     }
 }
 
+/// SECURITY: an agent may be able to write the file that a component came from. It must not be able to put other
+/// bytes behind what a person has granted.
+fn check_bytes(known: Option<&Component>, artifact: &Artifact, actor: &Actor) -> Result<(), HostError> {
+    let is_other = |known: &&Component| known.digest != artifact.digest && !known.grants_nothing();
+    match (actor, known.filter(is_other)) {
+        (Actor::Agent { .. }, Some(_)) => Err(HostError::NotAllowed {
+            what: "exchange the bytes of a component that has grants",
+        }),
+        (Actor::Operator | Actor::Agent { .. }, _) => Ok(()),
+    }
+}
+
 fn is_same(known: &Component, artifact: &Artifact, contract: &Contract) -> bool {
-    let same_tools = known.tools.len() == contract.tools.len()
+    let same_tools = known.contract_tools.len() == contract.tools.len()
         && contract
             .tools
             .iter()
-            .all(|tool| known.tools.iter().any(|k| k.tool == *tool));
+            .all(|tool| known.contract_tools.contains(tool));
     known.digest == artifact.digest && known.origin == origin(&artifact.origin) && same_tools
 }
 
@@ -190,8 +216,11 @@ fn loaded(id: ComponentId, artifact: &Artifact, change: Change, tools: &[Arc<Too
 
 /// What another version of a component means for its users.
 fn replaced(known: &Component, tools: &[Arc<Tool>]) -> Change {
-    let before: BTreeMap<&ToolName, &Arc<Tool>> =
-        known.tools.iter().map(|t| (&t.tool.name, &t.tool)).collect();
+    let before: BTreeMap<&ToolName, &Arc<Tool>> = known
+        .contract_tools
+        .iter()
+        .map(|tool| (&tool.name, tool))
+        .collect();
     let after: BTreeMap<&ToolName, &Arc<Tool>> = tools.iter().map(|tool| (&tool.name, tool)).collect();
     let names = |names: Vec<&&ToolName>| names.into_iter().map(|name| (*name).clone()).collect();
     Change::Replaced {
@@ -213,6 +242,7 @@ mod tests {
     use crate::{Actor, Command, Host, HostConfig, LOADS_MAX, LoadRequest, Progress, Reference, Step};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
     use tokio::task::JoinSet;
 
     /// Counts the loads that have begun and not ended.
@@ -227,11 +257,13 @@ mod tests {
             if step == Step::Fetch {
                 let now = self.now.fetch_add(1, SeqCst) + 1;
                 self.most.fetch_max(now, SeqCst);
+                // So that loads overlap also where threads are scarce.
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_flood_of_loads_waits_its_turn() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = HostConfig::new(&folder.path().join("components"));

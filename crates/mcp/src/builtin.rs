@@ -10,8 +10,8 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, Catalog, Change, Command, Component, ComponentId, ComponentState, Host, LoadRequest, Loaded,
-    Outcome, Progress, Reference,
+    Actor, Catalog, Change, Command, Component, ComponentId, ComponentState, GrantKind, Host, HostError,
+    LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Reference, revocable, rule_texts,
 };
 
 use crate::wire;
@@ -25,11 +25,24 @@ pub enum Builtin {
     UnloadComponent,
     /// `list-components`: says which components there are and whether they work.
     ListComponents,
+    /// `get-policy {component_id}`: says what a component was granted.
+    GetPolicy,
+    /// `revoke-permission {component_id, permission_type, value}`: takes one grant back.
+    RevokePermission,
+    /// `reset-permission {component_id}`: takes all grants back.
+    ResetPermission,
 }
 
 impl Builtin {
-    /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::LoadComponent, Self::UnloadComponent, Self::ListComponents];
+    /// All of them, in the order in which they are listed. None grants: the model never does.
+    pub const ALL: [Self; 6] = [
+        Self::LoadComponent,
+        Self::UnloadComponent,
+        Self::ListComponents,
+        Self::GetPolicy,
+        Self::RevokePermission,
+        Self::ResetPermission,
+    ];
 
     /// The name under which it is called.
     #[must_use]
@@ -38,6 +51,9 @@ impl Builtin {
             Self::LoadComponent => "load-component",
             Self::UnloadComponent => "unload-component",
             Self::ListComponents => "list-components",
+            Self::GetPolicy => "get-policy",
+            Self::RevokePermission => "revoke-permission",
+            Self::ResetPermission => "reset-permission",
         }
     }
 
@@ -47,36 +63,47 @@ impl Builtin {
 
     /// How it is listed.
     pub(crate) fn tool(self) -> Tool {
-        let (description, annotations) = match self {
-            Self::LoadComponent => (
-                "Loads a WebAssembly component and offers its functions as tools. It runs in a sandbox \
-                 that starts without any access to files, network or environment.",
-                ToolAnnotations::new()
-                    .read_only(false)
-                    .destructive(false)
-                    .idempotent(true)
-                    .open_world(true),
-            ),
-            Self::UnloadComponent => (
-                "Removes a loaded component together with its tools.",
-                ToolAnnotations::new()
-                    .read_only(false)
-                    .destructive(true)
-                    .idempotent(true)
-                    .open_world(false),
-            ),
-            Self::ListComponents => (
-                "Lists the loaded components with their tools.",
-                ToolAnnotations::new()
-                    .read_only(true)
-                    .destructive(false)
-                    .idempotent(true)
-                    .open_world(false),
-            ),
-        };
-        Tool::new(self.name(), description, self.input_schema())
+        Tool::new(self.name(), self.description(), self.input_schema())
             .with_raw_output_schema(self.output_schema())
-            .with_annotations(annotations)
+            .with_annotations(self.annotations())
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::LoadComponent => {
+                "Loads a WebAssembly component and offers its functions as tools. It runs in a sandbox \
+                 that starts without any access to files, network or environment."
+            }
+            Self::UnloadComponent => {
+                "Removes a loaded component together with its tools, its permissions and its secrets."
+            }
+            Self::ListComponents => "Lists the loaded components with their tools.",
+            Self::GetPolicy => {
+                "Shows what a component may do: the rules of its policy. What no rule allows is denied. Only the \
+                 person who operates this server can allow more."
+            }
+            Self::RevokePermission => {
+                "Takes one permission of a component back. It cannot be given back from here: only the person who \
+                 operates this server can grant."
+            }
+            Self::ResetPermission => {
+                "Takes all permissions of a component back. They cannot be given back from here: only the person \
+                 who operates this server can grant."
+            }
+        }
+    }
+
+    fn annotations(self) -> ToolAnnotations {
+        let (read_only, destructive, open_world) = match self {
+            Self::LoadComponent => (false, false, true),
+            Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => (false, true, false),
+            Self::ListComponents | Self::GetPolicy => (true, false, false),
+        };
+        ToolAnnotations::new()
+            .read_only(read_only)
+            .destructive(destructive)
+            .idempotent(true)
+            .open_world(open_world)
     }
 
     fn input_schema(self) -> Arc<JsonObject> {
@@ -97,6 +124,26 @@ impl Builtin {
                 json!(["id"]),
             ),
             Self::ListComponents => (json!({}), json!([])),
+            Self::GetPolicy | Self::ResetPermission => {
+                (json!({"component_id": component_id()}), json!(["component_id"]))
+            }
+            Self::RevokePermission => (
+                json!({
+                    "component_id": component_id(),
+                    "permission_type": {
+                        "type": "string",
+                        "enum": GrantKind::ALL.map(GrantKind::name),
+                        "description": "What sort of permission it is.",
+                    },
+                    "value": {
+                        "type": "string",
+                        "description": "What is taken back, as get-policy shows it: the `uri` of a storage rule \
+                            (fs:///path), the `host` or `cidr` of a network rule, the name of an environment \
+                            variable or of a secret.",
+                    },
+                }),
+                json!(["component_id", "permission_type", "value"]),
+            ),
         };
         object_schema(properties, required)
     }
@@ -132,8 +179,20 @@ impl Builtin {
                     json!(["components", "total"]),
                 )
             }
+            Self::GetPolicy => object_schema(
+                json!({"status": text, "component_id": text, "policy": text, "rules": names}),
+                json!(["status", "component_id", "policy", "rules"]),
+            ),
+            Self::RevokePermission | Self::ResetPermission => object_schema(
+                json!({"status": text, "component_id": text, "message": text}),
+                json!(["status", "component_id", "message"]),
+            ),
         }
     }
+}
+
+fn component_id() -> Json {
+    json!({"type": "string", "description": "The component's id, as list-components gives it."})
 }
 
 fn object_schema(properties: Json, required: Json) -> Arc<JsonObject> {
@@ -164,23 +223,38 @@ impl Desk<'_> {
         builtin: Builtin,
         arguments: &JsonObject,
     ) -> Result<CallToolResult, ErrorData> {
-        let command = match builtin {
+        let commands = match builtin {
             Builtin::ListComponents => {
                 return match only(arguments, &[]) {
                     Ok(()) => self.list().await,
                     Err(text) => Ok(wire::failure(text)),
                 };
             }
-            Builtin::LoadComponent => self.load(arguments),
-            Builtin::UnloadComponent => unload(arguments),
+            Builtin::GetPolicy => {
+                return match only(arguments, &["component_id"]).and_then(|()| id(arguments, "component_id")) {
+                    Ok(id) => self.policy(&id).await,
+                    Err(text) => Ok(wire::failure(text)),
+                };
+            }
+            Builtin::LoadComponent => self.load(arguments).map(|command| vec![command]),
+            Builtin::UnloadComponent => unload(arguments).map(|command| vec![command]),
+            Builtin::ResetPermission => reset(arguments).map(|command| vec![command]),
+            Builtin::RevokePermission => self.revoke(arguments),
         };
-        let command = match command {
-            Ok(command) => command,
+        let commands = match commands {
+            Ok(commands) => commands,
             Err(text) => return Ok(wire::failure(text)),
         };
-        match self.host.execute(command, self.actor, self.progress).await {
-            Ok(outcome) => Ok(CallToolResult::structured(outcome_json(&outcome))),
-            Err(error) => wire::command_refused(&error),
+        let mut last = None;
+        for command in commands {
+            match self.host.execute(command, self.actor, self.progress).await {
+                Ok(outcome) => last = Some(outcome),
+                Err(error) => return wire::command_refused(&error),
+            }
+        }
+        match last {
+            Some(outcome) => Ok(CallToolResult::structured(outcome_json(&outcome))),
+            None => Ok(wire::failure("there is no such permission")),
         }
     }
 
@@ -204,12 +278,59 @@ impl Desk<'_> {
     }
 }
 
+impl Desk<'_> {
+    async fn policy(&self, id: &ComponentId) -> Result<CallToolResult, ErrorData> {
+        if let Err(error) = self.host.refresh().await {
+            return wire::command_refused(&error);
+        }
+        let catalog = self.host.catalog();
+        let Some(component) = catalog.component(id) else {
+            return wire::command_refused(&HostError::UnknownComponent { id: id.clone() });
+        };
+        match component.policy() {
+            Some(policy) => Ok(CallToolResult::structured(json!({
+                "status": "policy found",
+                "component_id": id,
+                "policy": policy.print(),
+                "rules": rule_texts(policy),
+            }))),
+            None => Ok(wire::failure(format!(
+                "the policy of component `{id}` is not understood, so nothing is allowed; ask the operator"
+            ))),
+        }
+    }
+
+    /// What is to be taken back: every grant that is meant by what was named.
+    fn revoke(&self, arguments: &JsonObject) -> Result<Vec<Command>, String> {
+        only(arguments, &["component_id", "permission_type", "value"])?;
+        let id = id(arguments, "component_id")?;
+        let word = text(arguments, "permission_type")?;
+        let kind = GrantKind::ALL.into_iter().find(|kind| kind.name() == word);
+        let names = GrantKind::ALL.map(GrantKind::name).join(", ");
+        let kind =
+            kind.ok_or_else(|| format!("invalid arguments: `/permission_type`: expected one of {names}"))?;
+        let catalog = self.host.catalog();
+        let policy = catalog.component(&id).and_then(Component::policy);
+        let grants = revocable(policy, kind, text(arguments, "value")?)
+            .map_err(|error| format!("invalid arguments: `/value`: {error}"))?;
+        let command = |grant| Command::Revoke(id.clone(), grant);
+        Ok(grants.into_iter().map(command).collect())
+    }
+}
+
+fn id(arguments: &JsonObject, name: &str) -> Result<ComponentId, String> {
+    let id = text(arguments, name)?.parse();
+    id.map_err(|error| format!("`/{name}`: {error}"))
+}
+
 fn unload(arguments: &JsonObject) -> Result<Command, String> {
     only(arguments, &["id"])?;
-    let id: ComponentId = text(arguments, "id")?
-        .parse()
-        .map_err(|error| format!("`/id`: {error}"))?;
-    Ok(Command::Unload(id))
+    Ok(Command::Unload(id(arguments, "id")?))
+}
+
+fn reset(arguments: &JsonObject) -> Result<Command, String> {
+    only(arguments, &["component_id"])?;
+    Ok(Command::Reset(id(arguments, "component_id")?))
 }
 
 fn only(arguments: &JsonObject, known: &[&str]) -> Result<(), String> {
@@ -240,7 +361,25 @@ fn outcome_json(outcome: &Outcome) -> Json {
         Outcome::Unloaded { id, digest } => json!({
             "status": "component unloaded successfully", "id": id, "digest": digest,
         }),
+        Outcome::Policy(changed) => changed_json(changed),
+        // No built-in tool asks for these.
+        Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } => json!({"component_id": id}),
     }
+}
+
+fn changed_json(changed: &PolicyChanged) -> Json {
+    let status = match changed.change {
+        PolicyChange::Granted => "permission granted successfully",
+        PolicyChange::Revoked => "permission revoked successfully",
+        PolicyChange::Reset => "permissions reset successfully",
+        PolicyChange::Attached => "policy attached successfully",
+    };
+    let message = if changed.is_changed {
+        "it counts from now on, also for calls that run"
+    } else {
+        "there was nothing to take back"
+    };
+    json!({"status": status, "component_id": changed.id, "message": message})
 }
 
 fn loaded_json(loaded: &Loaded) -> Json {

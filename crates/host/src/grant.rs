@@ -1,0 +1,646 @@
+//! Granting and taking back: what one component may do, changed by one commit each.
+//!
+//! A policy is changed as a whole: read, changed, compared with the ceiling, written if nobody else wrote in
+//! between, else done again. What is granted is looked at where it really is (see `protect.rs`). Taking back is never
+//! refused because of what remains, so that a component can always be narrowed.
+
+use crate::Host;
+use crate::catalog::read_policy;
+use crate::ceiling::Above;
+use crate::code::blocking;
+use crate::command::{Actor, Outcome, PolicyChange, PolicyChanged};
+use crate::error::HostError;
+use crate::protect::Protection;
+use std::fmt;
+use std::sync::Arc;
+use wassette_policy::{
+    AbsolutePath, Effect, EnvironmentRule, Grant, LimitSettings, NetworkRule, NetworkSpec, Policy, RuleError,
+    Rules, StorageRule, StorageSpec,
+};
+use wassette_store::{ComponentId, Expected, NewRecord, Record, Reference, StoreError};
+
+/// Attempts to change a policy while others change it too.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// What can be granted to a component and taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grantable {
+    /// A rule.
+    Rule(Box<Grant>),
+    /// Limits other than the defaults. Taking them back leaves them to the defaults again, whatever they were.
+    Limits(LimitSettings),
+}
+
+impl Grantable {
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Rule(grant) => vec![grant.text().to_string()],
+            Self::Limits(limits) => limit_texts(limits).collect(),
+        }
+    }
+
+    fn granted_to(&self, policy: &Policy) -> Result<Policy, HostError> {
+        match self {
+            Self::Rule(grant) => policy.granting(grant).map_err(HostError::Grant),
+            Self::Limits(limits) => {
+                let mut rules = policy.rules().clone();
+                for key in limits.keys() {
+                    // Printed by the settings themselves, so that it is read again.
+                    let _always_read = rules.limits.set(key, &limits.text(key).unwrap_or_default());
+                }
+                together(rules)
+            }
+        }
+    }
+
+    fn revoked_from(&self, policy: &Policy) -> Result<Policy, HostError> {
+        match self {
+            Self::Rule(grant) => Ok(policy.revoking(grant)),
+            Self::Limits(limits) => {
+                let mut rules = policy.rules().clone();
+                limits.keys().for_each(|key| rules.limits.clear(key));
+                together(rules)
+            }
+        }
+    }
+}
+
+impl From<Grant> for Grantable {
+    fn from(grant: Grant) -> Self {
+        Self::Rule(Box::new(grant))
+    }
+}
+
+impl fmt::Display for Grantable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.texts().join(", "))
+    }
+}
+
+/// What sort of thing is granted, for whoever takes something back by its name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantKind {
+    /// Files and folders, by `fs://` URI.
+    Storage,
+    /// Hosts and ranges of addresses.
+    Network,
+    /// Variables, by name.
+    EnvironmentVariable,
+    /// Secrets, by name.
+    Secret,
+}
+
+impl GrantKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Storage,
+        Self::Network,
+        Self::EnvironmentVariable,
+        Self::Secret,
+    ];
+
+    /// As users write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::Network => "network",
+            Self::EnvironmentVariable => "environment-variable",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// Everything that is meant by a name that is to be taken back: for storage the tree, to read and to write; for a
+/// host or a range every rule that is written with it, whatever its ports and methods, and what it means alone; for a
+/// secret its use at every host.
+///
+/// # Errors
+///
+/// [`RuleError`] for a text that names nothing of the kind.
+pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result<Vec<Grantable>, RuleError> {
+    let mut grants = Vec::new();
+    match kind {
+        GrantKind::Storage => {
+            let spec = StorageSpec {
+                uri: name.to_owned(),
+                access: Some(vec!["read".to_owned(), "write".to_owned()]),
+                ..StorageSpec::default()
+            };
+            grants.push(Grant::Storage(StorageRule::new(Effect::Allow, &spec, None)?));
+        }
+        GrantKind::Network => {
+            let alone = NetworkRule::new(Effect::Allow, &peer(name));
+            let named = alone.as_ref().ok().map(NetworkRule::peer);
+            let rules = policy
+                .into_iter()
+                .flat_map(|policy| policy.network(Effect::Allow));
+            let meant = rules.filter(|rule| Some(rule.peer()) == named);
+            grants.extend(meant.cloned().map(Grant::Network));
+            grants.push(Grant::Network(alone?));
+        }
+        GrantKind::EnvironmentVariable => {
+            grants.push(Grant::Environment(EnvironmentRule::new(name, None)?));
+        }
+        GrantKind::Secret => {
+            let rules = policy.into_iter().flat_map(|policy| &policy.rules().secrets);
+            grants.extend(
+                rules
+                    .filter(|rule| rule.name() == name)
+                    .cloned()
+                    .map(Grant::Secret),
+            );
+        }
+    }
+    Ok(grants.into_iter().map(Grantable::from).collect())
+}
+
+/// A host, or a range of addresses, as a network rule names it.
+fn peer(name: &str) -> NetworkSpec {
+    let is_range = name.contains('/') && !name.contains("://");
+    let named = Some(name.to_owned());
+    let (host, cidr) = if is_range { (None, named) } else { (named, None) };
+    NetworkSpec {
+        host,
+        cidr,
+        ..NetworkSpec::default()
+    }
+}
+
+impl Host {
+    pub(crate) async fn grant(&self, id: &ComponentId, grant: Grantable) -> Result<Outcome, HostError> {
+        let protection = Arc::clone(&self.inner.protection);
+        let grant = blocking(move || placed(grant, &protection)).await??;
+        let is_changed = self.widen(id, |policy| grant.granted_to(policy)).await?;
+        let denied_by = match (
+            &grant,
+            self.catalog().component(id).and_then(|known| known.policy()),
+        ) {
+            (Grantable::Rule(rule), Some(policy)) => policy.denials_of(rule),
+            (Grantable::Rule(_) | Grantable::Limits(_), _) => Vec::new(),
+        };
+        Ok(Outcome::Policy(PolicyChanged {
+            denied_by: denied_by.iter().map(ToString::to_string).collect(),
+            ..changed(id, PolicyChange::Granted, grant.texts(), is_changed)
+        }))
+    }
+
+    pub(crate) async fn revoke(
+        &self,
+        id: &ComponentId,
+        grant: Grantable,
+        actor: &Actor,
+    ) -> Result<Outcome, HostError> {
+        let grants = blocking(move || places(grant)).await?;
+        let rules = grants.iter().flat_map(Grantable::texts).collect();
+        let change = |policy: &Policy| {
+            let mut next = policy.clone();
+            for grant in &grants {
+                next = grant.revoked_from(&next)?;
+            }
+            narrowed(policy, next, actor)
+        };
+        let is_changed = self.change(id, &change, |_, _| Ok(())).await?;
+        Ok(Outcome::Policy(changed(
+            id,
+            PolicyChange::Revoked,
+            rules,
+            is_changed,
+        )))
+    }
+
+    pub(crate) async fn reset(&self, id: &ComponentId, actor: &Actor) -> Result<Outcome, HostError> {
+        let is_changed = match actor {
+            // What cannot be read can be reset: nothing of it is kept.
+            Actor::Operator => self.replace(id, &Policy::empty()).await?,
+            Actor::Agent { .. } => {
+                let change = |policy: &Policy| narrowed(policy, without_grants(policy)?, actor);
+                self.change(id, &change, |_, _| Ok(())).await?
+            }
+        };
+        Ok(Outcome::Policy(changed(
+            id,
+            PolicyChange::Reset,
+            Vec::new(),
+            is_changed,
+        )))
+    }
+
+    pub(crate) async fn attach(&self, id: &ComponentId, policy: Policy) -> Result<Outcome, HostError> {
+        let protection = Arc::clone(&self.inner.protection);
+        let policy = blocking(move || placed_all(&policy, &protection)).await??;
+        self.refresh().await?;
+        self.check_ceiling(&policy)?;
+        let rules = rule_texts(&policy);
+        let is_changed = self.replace(id, &policy).await?;
+        Ok(Outcome::Policy(changed(
+            id,
+            PolicyChange::Attached,
+            rules,
+            is_changed,
+        )))
+    }
+
+    /// Says whether a policy could be attached: its paths can be granted and the ceiling allows it. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Protected`], [`HostError::Ceiling`] or [`HostError::NoCeiling`] when it could not.
+    pub async fn check_policy(&self, policy: Policy) -> Result<(), HostError> {
+        let protection = Arc::clone(&self.inner.protection);
+        let policy = blocking(move || placed_all(&policy, &protection)).await??;
+        self.refresh().await?;
+        self.check_ceiling(&policy)
+    }
+
+    /// Changes a policy so that it may allow more: it must stay within the ceiling.
+    async fn widen(
+        &self,
+        id: &ComponentId,
+        change: impl Fn(&Policy) -> Result<Policy, HostError> + Sync,
+    ) -> Result<bool, HostError> {
+        self.change(id, &change, |host, next| host.check_ceiling(next))
+            .await
+    }
+
+    /// Changes a policy by what it is now. Says whether that made a difference.
+    async fn change(
+        &self,
+        id: &ComponentId,
+        change: &(dyn Fn(&Policy) -> Result<Policy, HostError> + Sync),
+        check: impl Fn(&Self, &Policy) -> Result<(), HostError>,
+    ) -> Result<bool, HostError> {
+        let next = |record: &Record| {
+            let policy = read_policy(&record.policy).map_err(|reason| HostError::Policy {
+                id: id.clone(),
+                reason,
+            })?;
+            let next = change(&policy)?;
+            check(self, &next)?;
+            Ok(next.print())
+        };
+        self.write(id, next).await
+    }
+
+    async fn replace(&self, id: &ComponentId, policy: &Policy) -> Result<bool, HostError> {
+        let text = policy.print();
+        self.write(id, |_record| Ok(text.clone())).await
+    }
+
+    /// Writes the policy of a record, again if another process was faster.
+    async fn write(
+        &self,
+        id: &ComponentId,
+        next: impl Fn(&Record) -> Result<String, HostError>,
+    ) -> Result<bool, HostError> {
+        let failed = |source| HostError::Store { source };
+        let mut attempt = 1;
+        loop {
+            // The ceiling may have changed as well.
+            self.refresh().await?;
+            let snapshot = self.inner.store.snapshot().await.map_err(failed)?;
+            let record = snapshot.records.into_iter().find(|record| record.id == *id);
+            let record = record.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+            let policy = next(&record)?;
+            if policy == record.policy {
+                return Ok(false);
+            }
+            let expected = Expected::Epoch(record.epoch);
+            match self
+                .inner
+                .store
+                .commit(&with_policy(record, policy), expected)
+                .await
+            {
+                Ok(_epoch) => break,
+                Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        self.refresh().await?;
+        tracing::info!(component = %id, "policy changed");
+        Ok(true)
+    }
+
+    /// Refuses a source that the ceiling does not allow, whoever asks.
+    pub(crate) fn check_source(&self, reference: &Reference) -> Result<(), HostError> {
+        match &*self.above() {
+            Above::Nothing => Ok(()),
+            Above::Ceiling(ceiling) if ceiling.allows_source(&reference.to_string()) => Ok(()),
+            Above::Ceiling(_) => Err(HostError::Ceiling(format!(
+                "no pattern of its `sources` matches `{reference}`"
+            ))),
+            Above::Broken(reason) => Err(HostError::NoCeiling(reason.to_string())),
+        }
+    }
+
+    /// Refuses a policy that is not within the ceiling.
+    fn check_ceiling(&self, policy: &Policy) -> Result<(), HostError> {
+        match &*self.above() {
+            Above::Nothing => Ok(()),
+            Above::Ceiling(ceiling) => policy
+                .within(ceiling.policy())
+                .map_err(|excess| HostError::Ceiling(excess.to_string())),
+            Above::Broken(reason) => Err(HostError::NoCeiling(reason.to_string())),
+        }
+    }
+}
+
+fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_changed: bool) -> PolicyChanged {
+    PolicyChanged {
+        id: id.clone(),
+        change,
+        rules,
+        denied_by: Vec::new(),
+        is_changed,
+    }
+}
+
+/// Every rule of a policy in one line each, as permits and denials name them.
+pub fn rule_texts(policy: &Policy) -> Vec<String> {
+    let rules = policy.rules();
+    let mut texts: Vec<String> = rules.storage.iter().map(|rule| rule.text().to_string()).collect();
+    texts.extend(rules.network.iter().map(|rule| rule.text().to_string()));
+    texts.extend(rules.environment.iter().map(|rule| rule.text().to_string()));
+    texts.extend(rules.secrets.iter().map(|rule| rule.text().to_string()));
+    texts.extend(
+        rules
+            .tools_deny
+            .iter()
+            .map(|pattern| format!("tools deny \"{pattern}\"")),
+    );
+    texts.extend(limit_texts(&rules.limits));
+    texts
+}
+
+fn limit_texts(limits: &LimitSettings) -> impl Iterator<Item = String> {
+    limits
+        .keys()
+        .filter_map(|key| Some(format!("limit {} {}", key.name(), limits.text(key)?)))
+}
+
+/// A record as it is, but for its policy. What the contract says is kept byte for byte.
+fn with_policy(record: Record, policy: String) -> NewRecord {
+    NewRecord {
+        id: record.id,
+        digest: record.digest,
+        origin: record.origin,
+        policy,
+        contract: record.contract,
+        installed_ms: record.installed_ms,
+    }
+}
+
+/// What a change by an agent leaves must be no more than what was there, whoever computed it.
+fn narrowed(before: &Policy, next: Policy, actor: &Actor) -> Result<Policy, HostError> {
+    match actor {
+        Actor::Operator => Ok(next),
+        Actor::Agent { .. } if next.within(before).is_ok() => Ok(next),
+        Actor::Agent { .. } => Err(HostError::NotAllowed {
+            what: "change that of a component's policy",
+        }),
+    }
+}
+
+/// What an agent leaves of a policy: everything that narrows.
+fn without_grants(policy: &Policy) -> Result<Policy, HostError> {
+    let mut rules = policy.rules().clone();
+    rules.storage.retain(|rule| rule.effect() == Effect::Deny);
+    rules.network.retain(|rule| rule.effect() == Effect::Deny);
+    rules.environment.clear();
+    rules.secrets.clear();
+    together(rules)
+}
+
+pub(crate) fn together(rules: Rules) -> Result<Policy, HostError> {
+    Policy::new(rules).map_err(|error| HostError::Rule(error.error().clone()))
+}
+
+/// A grant at the place where its path leads. Asks the disk.
+fn placed(grant: Grantable, protection: &Protection) -> Result<Grantable, HostError> {
+    match storage_rule(&grant) {
+        Some(rule) => Ok(Grant::Storage(placed_rule(rule, protection)?).into()),
+        None => Ok(grant),
+    }
+}
+
+fn storage_rule(grant: &Grantable) -> Option<&StorageRule> {
+    match grant {
+        Grantable::Rule(rule) => match rule.as_ref() {
+            Grant::Storage(rule) => Some(rule),
+            Grant::Network(_) | Grant::Environment(_) | Grant::Secret(_) => None,
+        },
+        Grantable::Limits(_) => None,
+    }
+}
+
+/// A policy with every storage rule at the place where its path leads. Asks the disk.
+fn placed_all(policy: &Policy, protection: &Protection) -> Result<Policy, HostError> {
+    let mut rules = policy.rules().clone();
+    for rule in &mut rules.storage {
+        *rule = placed_rule(rule, protection)?;
+    }
+    together(rules)
+}
+
+fn placed_rule(rule: &StorageRule, protection: &Protection) -> Result<StorageRule, HostError> {
+    let written = rule.pattern().prefix();
+    let real = match rule.effect() {
+        Effect::Allow => protection.resolve(&written)?,
+        // What is denied need not be there; where links lead it counts all the same, because what is decided about
+        // are the paths after links.
+        Effect::Deny => Protection::follow(&written)?,
+    };
+    moved(rule, &written, &real)
+}
+
+/// What a grant to be taken back can mean: the path as it is written, and the place where it leads now.
+fn places(grant: Grantable) -> Vec<Grantable> {
+    let mut grants = Vec::new();
+    if let Some(rule) = storage_rule(&grant) {
+        let written = rule.pattern().prefix();
+        let real = Protection::follow(&written).ok().filter(|real| *real != written);
+        let real = real.and_then(|real| moved(rule, &written, &real).ok());
+        grants.extend(real.map(|rule| Grant::Storage(rule).into()));
+    }
+    grants.push(grant);
+    grants
+}
+
+/// A rule at another place of the machine. The guest sees it where it was written.
+pub(crate) fn moved(
+    rule: &StorageRule,
+    from: &AbsolutePath,
+    to: &AbsolutePath,
+) -> Result<StorageRule, HostError> {
+    if from == to {
+        return Ok(rule.clone());
+    }
+    let mut spec = rule.spec();
+    let written = rule.pattern().to_string();
+    let below = written
+        .strip_prefix("fs://")
+        .and_then(|path| path.strip_prefix(from.as_str()));
+    spec.uri = format!("fs://{to}{}", below.unwrap_or_default());
+    if rule.effect() == Effect::Allow {
+        spec.guest = Some(rule.guest().to_string());
+    }
+    StorageRule::new(rule.effect(), &spec, None).map_err(HostError::Rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::EMPTY_POLICY;
+    use crate::{Command, ComponentState, ErrorKind, HostConfig, Silent};
+    use wassette_store::{Artifact, Digest};
+
+    /// A host with one component whose record has this policy.
+    async fn host(folder: &tempfile::TempDir, policy: &str) -> (Host, ComponentId) {
+        let config = HostConfig::new(&folder.path().join("components"));
+        let host = Host::open(config).await.expect("a host");
+        let id: ComponentId = "a".parse().expect("an id");
+        let artifact = Artifact {
+            bytes: b"wasm".as_slice().into(),
+            digest: Digest::of(b"wasm"),
+            origin: Reference::File("/a.wasm".into()),
+        };
+        host.inner.store.put(&artifact).await.expect("put");
+        let record = NewRecord {
+            id: id.clone(),
+            digest: artifact.digest,
+            origin: artifact.origin.to_string(),
+            policy: policy.to_owned(),
+            contract: r#"{"version":1,"imports":[],"tools":[],"omitted":[]}"#.to_owned(),
+            installed_ms: 1,
+        };
+        let committed = host.inner.store.commit(&record, Expected::Absent).await;
+        committed.expect("committed");
+        host.refresh().await.expect("refreshed");
+        (host, id)
+    }
+
+    fn network(name: &str) -> Grantable {
+        Grant::Network(NetworkRule::new(Effect::Allow, &peer(name)).expect("a rule")).into()
+    }
+
+    async fn execute(host: &Host, command: Command, actor: &Actor) -> Result<bool, HostError> {
+        let outcome = host.execute(command, actor, &Silent).await?;
+        let Outcome::Policy(changed) = outcome else {
+            panic!("{outcome:?}")
+        };
+        Ok(changed.is_changed)
+    }
+
+    fn rules(host: &Host, id: &ComponentId) -> Vec<String> {
+        let catalog = host.catalog();
+        let policy = catalog.component(id).and_then(|known| known.policy());
+        rule_texts(policy.expect("a policy"))
+    }
+
+    fn agent() -> Actor {
+        Actor::Agent {
+            principal: "test".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_is_not_understood_is_not_changed_by_parts_but_can_be_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (host, id) = host(&folder, "version: \"1.0\"\npermissions: {netwrk: {}}\n").await;
+        let catalog = host.catalog();
+        let state = catalog.component(&id).map(|known| known.state.clone());
+        assert!(
+            matches!(&state, Some(ComponentState::Unavailable(reason)) if reason.contains("2:15: ")),
+            "{state:?}"
+        );
+        for command in [
+            Command::Grant(id.clone(), network("a.example.com")),
+            Command::Revoke(id.clone(), network("a.example.com")),
+        ] {
+            let error = execute(&host, command, &Actor::Operator)
+                .await
+                .expect_err("damaged");
+            assert!(matches!(error, HostError::Policy { .. }), "{error:?}");
+        }
+        let by_agent = execute(&host, Command::Reset(id.clone()), &agent()).await;
+        assert!(matches!(by_agent, Err(HostError::Policy { .. })), "{by_agent:?}");
+        let reset = execute(&host, Command::Reset(id.clone()), &Actor::Operator).await;
+        assert!(reset.expect("reset"));
+        let catalog = host.catalog();
+        assert_eq!(
+            catalog.component(&id).map(|known| &known.state),
+            Some(&ComponentState::Ready)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_agent_may_narrow_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (host, id) = host(&folder, EMPTY_POLICY).await;
+        let grant = |name| Command::Grant(id.clone(), network(name));
+        let policy = Policy::empty();
+        let name: wassette_secrets::SecretName = "token".parse().expect("a name");
+        for command in [
+            grant("a.example.com"),
+            Command::Attach(id.clone(), Box::new(policy)),
+            Command::SetSecret(id.clone(), name.clone(), "value".into()),
+            Command::DeleteSecret(id.clone(), name),
+        ] {
+            let error = host
+                .execute(command, &agent(), &Silent)
+                .await
+                .expect_err("denied");
+            assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+        }
+        assert!(
+            execute(&host, grant("a.example.com"), &Actor::Operator)
+                .await
+                .expect("granted")
+        );
+        assert!(
+            !execute(&host, grant("a.example.com"), &Actor::Operator)
+                .await
+                .expect("the same")
+        );
+        let mut limits = LimitSettings::new();
+        limits
+            .set(wassette_policy::LimitKey::Memory, "32Mi")
+            .expect("a limit");
+        let limits = Grantable::Limits(limits);
+        let set = Command::Grant(id.clone(), limits.clone());
+        assert!(execute(&host, set, &Actor::Operator).await.expect("granted"));
+        // Without its limit the component could use more.
+        let error = execute(&host, Command::Revoke(id.clone(), limits), &agent()).await;
+        assert!(matches!(error, Err(HostError::NotAllowed { .. })), "{error:?}");
+        let revoke = Command::Revoke(id.clone(), network("a.example.com"));
+        assert!(execute(&host, revoke, &agent()).await.expect("revoked"));
+        assert_eq!(rules(&host, &id), ["limit memory 32Mi"]);
+    }
+
+    #[test]
+    fn what_is_named_is_taken_back_with_all_that_was_granted_for_it() {
+        let text = "version: \"1.0\"\npermissions: {network: {allow: [{host: \"localhost:8080\", schemes: [http]}, \
+                    {host: localhost}, {host: other.example.com}, {cidr: 10.0.0.0/8}]}}";
+        let policy = Policy::parse(text, &wassette_policy::ParseOptions::default()).expect("a policy");
+        let left = |name| {
+            let grants = revocable(Some(&policy), GrantKind::Network, name).expect("a host");
+            let left = grants.iter().fold(policy.clone(), |policy, grant| {
+                grant.revoked_from(&policy).expect("a policy")
+            });
+            rule_texts(&left)
+        };
+        assert_eq!(
+            left("localhost"),
+            [
+                "network allow cidr \"10.0.0.0/8\"",
+                "network allow host \"other.example.com\""
+            ]
+        );
+        assert_eq!(left("10.0.0.0/8").len(), 3);
+        assert!(
+            revocable(Some(&policy), GrantKind::Storage, "/x")
+                .is_err_and(|e| e.to_string().contains("fs://"))
+        );
+    }
+}

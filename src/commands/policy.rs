@@ -1,0 +1,313 @@
+//! `wassette policy`: what components may do, as documents.
+
+use super::{component_id, open};
+use crate::cli::PolicyCommand;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::output::{Output, note, shown};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::io::ErrorKind as IoErrorKind;
+use std::path::Path;
+use wassette_host::{
+    AbsolutePath, AccessText, Actor, Command, Component, ComponentId, ComponentState, Effect, Explanation,
+    Host, HostError, NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent,
+    StorageRule, read_text, rule_texts,
+};
+
+pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output) -> Result<(), Exit> {
+    match command {
+        PolicyCommand::Get { id } => get(&open(config).await?, &component_id(&id)?, output),
+        PolicyCommand::Check { file, base } => {
+            let policy = read(config, &file, base.as_deref())?;
+            check(config, &file, &policy, output).await
+        }
+        PolicyCommand::Explain { id, access } => {
+            let access = AccessText::parse(&access)
+                .map_err(|error| Exit::usage(error.to_string()).with_hint(ParseAccessError::HINT))?;
+            explain(&open(config).await?, &component_id(&id)?, &access, output)
+        }
+        PolicyCommand::Diff { a, b, base } => {
+            let host = open(config).await?;
+            let before = named(config, &host, &a, base.as_deref())?;
+            let after = named(config, &host, &b, base.as_deref())?;
+            diff((&a, &b), &before.diff(&after), output)
+        }
+        PolicyCommand::Attach { id, file, base } => {
+            let policy = read(config, &file, base.as_deref())?;
+            let id = component_id(&id)?;
+            let command = Command::Attach(id, Box::new(policy));
+            let outcome = open(config)
+                .await?
+                .execute(command, &Actor::Operator, &Silent)
+                .await?;
+            super::permission::print(&outcome, ("policy", json!({"file": file})), output)
+        }
+    }
+}
+
+/// Reads a policy file. What is wrong with it is said with its line and column.
+fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<Policy, Exit> {
+    let text = read_text(path).map_err(|error| {
+        // The system says nothing of these two, so the message is ours and complete.
+        let is_ours = [IoErrorKind::FileTooLarge, IoErrorKind::InvalidData].contains(&error.kind());
+        if is_ours {
+            Exit::failed(anyhow::anyhow!("{}: {error}", path.display()))
+        } else {
+            Exit::unreadable(path, error)
+        }
+    })?;
+    let options = ParseOptions {
+        base: base.map(|base| base_folder(config, base)).transpose()?,
+    };
+    Policy::parse(&text, &options).map_err(|error| {
+        let exit = Exit::failed(anyhow::anyhow!("{}:{error}", path.display()));
+        match error.hint_text() {
+            Some(hint) => exit.with_hint(hint),
+            None => exit,
+        }
+    })
+}
+
+/// Where relative paths begin, with the links in it resolved.
+pub(super) fn base_folder(config: &Config, base: &Path) -> Result<AbsolutePath, Exit> {
+    let folder = config.current_dir.join(base);
+    let folder = folder
+        .canonicalize()
+        .map_err(|error| Exit::unreadable(&folder, error))?;
+    let text = folder
+        .to_str()
+        .ok_or_else(|| Exit::usage(format!("`{}` is not valid text", folder.display())))?;
+    text.parse()
+        .map_err(|error| Exit::usage(format!("`{text}`: {error}")))
+}
+
+fn component<'c>(catalog: &'c wassette_host::Catalog, id: &ComponentId) -> Result<&'c Component, Exit> {
+    let known = catalog.component(id);
+    Ok(known.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?)
+}
+
+fn policy_of(component: &Component) -> Result<&Policy, Exit> {
+    let reason = match &component.state {
+        ComponentState::Ready => String::new(),
+        ComponentState::Unavailable(reason) => reason.clone(),
+    };
+    Ok(component.policy().ok_or_else(|| HostError::Policy {
+        id: component.id.clone(),
+        reason,
+    })?)
+}
+
+fn get(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
+    let catalog = host.catalog();
+    let component = component(&catalog, id)?;
+    let policy = policy_of(component)?;
+    if let ComponentState::Unavailable(reason) = &component.state {
+        note(&format!("nothing of it is in force: {}", shown(reason)));
+    }
+    let text = policy.print();
+    let data = json!({"component_id": id, "policy": document(policy), "rules": rule_texts(policy)});
+    output.document(&data, &text)
+}
+
+/// A policy as JSON, which is a policy document as well: `policy check` reads it.
+fn document(policy: &Policy) -> Json {
+    let rules = policy.rules();
+    let storage = |effect| Json::Array(policy.storage(effect).map(storage_rule).collect());
+    let network = |effect| Json::Array(policy.network(effect).map(network_rule).collect());
+    let variables = rules.environment.iter().map(|rule| {
+        said([
+            ("key", Some(json!(rule.name()))),
+            ("value", rule.value().map(|value| json!(value))),
+        ])
+    });
+    let secrets = rules.secrets.iter().map(|rule| {
+        let spec = rule.spec();
+        said([
+            ("name", Some(json!(spec.name))),
+            ("host", Some(json!(spec.host))),
+            ("header", Some(json!(spec.header))),
+            ("format", spec.format.map(|format| json!(format))),
+        ])
+    });
+    let tools: Vec<_> = rules.tools_deny.iter().map(ToString::to_string).collect();
+    let allow_only = |rules: Vec<Json>| non_empty(said([("allow", non_empty(Json::Array(rules)))]));
+    let lists = |allow, deny| non_empty(said([("allow", non_empty(allow)), ("deny", non_empty(deny))]));
+    let permissions = said([
+        ("storage", lists(storage(Effect::Allow), storage(Effect::Deny))),
+        ("network", lists(network(Effect::Allow), network(Effect::Deny))),
+        ("environment", allow_only(variables.collect())),
+        ("secrets", allow_only(secrets.collect())),
+        ("tools", lists(Json::Null, json!(tools))),
+        ("resources", limits(policy)),
+    ]);
+    said([
+        ("version", Some(json!("1.0"))),
+        ("description", policy.description().map(|text| json!(text))),
+        ("permissions", non_empty(permissions)),
+    ])
+}
+
+fn storage_rule(rule: &StorageRule) -> Json {
+    let spec = rule.spec();
+    said([
+        ("uri", Some(json!(spec.uri))),
+        ("access", spec.access.map(|access| json!(access))),
+        ("guest", spec.guest.map(|guest| json!(guest))),
+        ("submounts", spec.submounts.map(|submounts| json!(submounts))),
+    ])
+}
+
+fn network_rule(rule: &NetworkRule) -> Json {
+    let spec = rule.spec();
+    let list = |texts: Option<Vec<String>>| texts.map(|texts| json!(texts));
+    said([
+        ("host", spec.host.map(|host| json!(host))),
+        ("cidr", spec.cidr.map(|cidr| json!(cidr))),
+        ("schemes", list(spec.schemes)),
+        ("ports", list(spec.ports)),
+        ("methods", list(spec.methods)),
+        ("paths", list(spec.paths)),
+        ("protocols", list(spec.protocols)),
+    ])
+}
+
+fn limits(policy: &Policy) -> Option<Json> {
+    let mut limits: BTreeMap<&str, String> = BTreeMap::new();
+    for key in policy.limits().keys() {
+        let Some(text) = policy.limits().text(key) else {
+            continue;
+        };
+        // Processor time and share stand under one key.
+        let said = limits.entry(key.name()).or_default();
+        if !said.is_empty() {
+            said.push(' ');
+        }
+        said.push_str(&text);
+    }
+    (!limits.is_empty()).then(|| json!({"limits": limits}))
+}
+
+/// An object of what is there.
+fn said<const N: usize>(fields: [(&str, Option<Json>); N]) -> Json {
+    let there = fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Json::Object(there.collect())
+}
+
+fn non_empty(json: Json) -> Option<Json> {
+    match &json {
+        Json::Array(items) if items.is_empty() => None,
+        Json::Object(fields) if fields.is_empty() => None,
+        Json::Null => None,
+        Json::Array(_) | Json::Object(_) | Json::Bool(_) | Json::Number(_) | Json::String(_) => Some(json),
+    }
+}
+
+/// Says that a policy is one, and whether the ceiling would let it be attached.
+async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) -> Result<(), Exit> {
+    let ceiling = match &config.ceiling.value {
+        None => "none",
+        Some(_) => {
+            open(config).await?.check_policy(policy.clone()).await?;
+            "within"
+        }
+    };
+    let rules = rule_texts(policy);
+    let data = json!({"status": "policy is valid", "file": path, "rules": rules, "ceiling": ceiling});
+    output.print(&data, |_| {
+        let rules: Vec<_> = rules.iter().map(|rule| format!("  {}", shown(rule))).collect();
+        format!("the policy is valid; its rules are:\n{}", rules.join("\n"))
+    })
+}
+
+fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
+    let catalog = host.catalog();
+    let component = component(&catalog, id)?;
+    if let ComponentState::Unavailable(reason) = &component.state {
+        note(&format!("it cannot be called: {}", shown(reason)));
+    }
+    let Explanation {
+        allowed,
+        layer,
+        rule,
+        text,
+    } = component.authority().explain_text(access);
+    let data = json!({
+        "component_id": id, "access": access.to_string(), "allowed": allowed, "layer": layer, "rule": rule, "text": text,
+    });
+    output.print(&data, |_| shown(&text))
+}
+
+/// A component's policy if there is one of this id, else that of a file.
+fn named(config: &Config, host: &Host, name: &str, base: Option<&Path>) -> Result<Policy, Exit> {
+    let catalog = host.catalog();
+    let known = name.parse::<ComponentId>().ok();
+    match known.as_ref().and_then(|id| catalog.component(id)) {
+        Some(component) => policy_of(component).cloned(),
+        None => read(config, Path::new(name), base),
+    }
+}
+
+fn diff((a, b): (&str, &str), diff: &PolicyDiff, output: Output) -> Result<(), Exit> {
+    let limits: Vec<_> = diff
+        .limits
+        .iter()
+        .map(|change| json!({"limit": change.key.name(), "before": change.before, "after": change.after}))
+        .collect();
+    let data = json!({
+        "a": a, "b": b, "relation": diff.relation, "added": diff.added, "removed": diff.removed, "limits": limits,
+    });
+    output.print(&data, |_| diff_people((a, b), diff))
+}
+
+fn diff_people((a, b): (&str, &str), diff: &PolicyDiff) -> String {
+    let (a, b) = (shown(a), shown(b));
+    let mut lines = vec![match diff.relation {
+        Relation::Equal => format!("`{a}` and `{b}` allow the same"),
+        Relation::Narrower => format!("`{b}` allows less than `{a}`"),
+        Relation::Wider => format!("`{b}` allows more than `{a}`"),
+        Relation::Neither => format!("`{b}` allows some more and some less than `{a}`"),
+    }];
+    lines.extend(diff.removed.iter().map(|rule| format!("- {}", shown(rule))));
+    lines.extend(diff.added.iter().map(|rule| format!("+ {}", shown(rule))));
+    let or_default = |text: &Option<String>| text.clone().unwrap_or_else(|| "the default".to_owned());
+    lines.extend(diff.limits.iter().map(|change| {
+        let (before, after) = (or_default(&change.before), or_default(&change.after));
+        format!("~ limit {}: {before} -> {after}", change.key.name())
+    }));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_as_json_is_the_same_policy() {
+        let text = r#"
+version: "1.0"
+description: "all there is"
+permissions:
+  storage:
+    allow: [{uri: "fs:///a/*.log", access: [read]}, {uri: "fs:///b", access: [read, write], guest: /c, submounts: true}]
+    deny: [{uri: "fs:///b/d", access: [write]}, {uri: "fs:///b/e"}]
+  network:
+    allow:
+      - {host: "*.example.com", ports: ["443", "8000-8099"], methods: [GET], paths: ["/v1/**"]}
+      - {host: "localhost:8080", schemes: [http]}
+      - {cidr: "10.0.0.0/8", ports: [5432], protocols: [tcp]}
+    deny: [{host: "*"}, {cidr: "169.254.0.0/16"}]
+  environment: {allow: [LANG, {key: MODE, value: strict}]}
+  secrets: {allow: [{name: token, host: api.example.com, header: Authorization, format: "Bearer {secret}"}]}
+  tools: {deny: ["delete-*"]}
+  resources: {limits: {memory: 512Mi, cpu: "2s 500m", rate: "60/min", requests: 100}}
+"#;
+        let policy = Policy::parse(text, &ParseOptions::default()).expect("a policy");
+        let json = document(&policy).to_string();
+        let again = Policy::parse(&json, &ParseOptions::default());
+        assert_eq!(again.expect(&json), policy);
+        assert_eq!(document(&Policy::empty()), json!({"version": "1.0"}));
+    }
+}

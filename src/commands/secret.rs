@@ -1,0 +1,119 @@
+//! `wassette secret`: what components use and never see.
+
+use super::{component_id, open};
+use crate::cli::SecretCommand;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::output::{Output, note, shown, table};
+use serde_json::json;
+use std::io::{IsTerminal, Read};
+use wassette_host::{Actor, Command, ComponentId, Host, Outcome, SecretName, SecretString, Silent};
+
+/// More than any secret has. What is longer is refused by its length, not cut.
+const VALUE_BYTES_MAX: u64 = 1 << 20;
+
+pub(crate) async fn run(config: &Config, command: SecretCommand, output: Output) -> Result<(), Exit> {
+    match command {
+        SecretCommand::List { id } => list(&open(config).await?, &component_id(&id)?, output).await,
+        SecretCommand::Set { id, keys } => {
+            let id = component_id(&id)?;
+            let host = open(config).await?;
+            let names = set(&host, &id, keys).await?;
+            let data = json!({"status": "success", "component_id": id, "secrets": names});
+            output.print(&data, |_| format!("kept for {id}: {}", names.join(", ")))
+        }
+        SecretCommand::Delete { id, keys } => {
+            let id = component_id(&id)?;
+            let deleted = delete(&open(config).await?, &id, &keys).await?;
+            let data = json!({"status": "success", "component_id": id, "deleted": deleted});
+            output.print(&data, |_| match deleted.as_slice() {
+                [] => format!("{id} has no such secret"),
+                names => format!("forgotten for {id}: {}", names.join(", ")),
+            })
+        }
+    }
+}
+
+async fn list(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
+    let names = host.secret_names(id).await?;
+    let keys: Vec<_> = names.iter().map(|name| json!({"key": name.as_str()})).collect();
+    let data = json!({"component_id": id, "secrets": keys});
+    output.print(&data, |_| {
+        if names.is_empty() {
+            return format!("{id} has no secrets; `wassette secret set {id} NAME` keeps one");
+        }
+        table(["SECRET"], names.iter().map(|name| [name.to_string()]))
+    })
+}
+
+async fn set(host: &Host, id: &ComponentId, keys: Vec<String>) -> Result<Vec<String>, Exit> {
+    if keys.len() > 1 && keys.iter().any(|key| !key.contains('=')) && !std::io::stdin().is_terminal() {
+        return Err(
+            Exit::usage("one value can be read from standard input, not several")
+                .with_hint("set one secret at a time"),
+        );
+    }
+    if host.catalog().component(id).is_none() {
+        return Err(wassette_host::HostError::UnknownComponent { id: id.clone() }.into());
+    }
+    let mut names = Vec::new();
+    for key in keys {
+        let (name, value) = match key.split_once('=') {
+            Some((name, value)) => (self::name(name)?, typed(name, value)),
+            None => (self::name(&key)?, asked(&key)?),
+        };
+        let command = Command::SetSecret(id.clone(), name, value);
+        if let Outcome::SecretSet { name, .. } = host.execute(command, &Actor::Operator, &Silent).await? {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+async fn delete(host: &Host, id: &ComponentId, keys: &[String]) -> Result<Vec<String>, Exit> {
+    let mut deleted = Vec::new();
+    for key in keys {
+        let command = Command::DeleteSecret(id.clone(), name(key)?);
+        let outcome = host.execute(command, &Actor::Operator, &Silent).await?;
+        if let Outcome::SecretDeleted {
+            name, existed: true, ..
+        } = outcome
+        {
+            deleted.push(name);
+        }
+    }
+    Ok(deleted)
+}
+
+fn name(text: &str) -> Result<SecretName, Exit> {
+    text.parse()
+        .map_err(|error| Exit::usage(format!("`{}`: {error}", shown(text))))
+}
+
+fn typed(name: &str, value: &str) -> SecretString {
+    note(&format!(
+        "warning: the value of `{}` stood on the command line, where other programs and the shell's history see it; \
+         without `=VALUE` it is asked for",
+        shown(name)
+    ));
+    value.into()
+}
+
+/// Asks at the terminal without echo, or reads standard input up to its end, without the last line break.
+fn asked(key: &str) -> Result<SecretString, Exit> {
+    if std::io::stdin().is_terminal() {
+        let prompt = format!("value of `{}`: ", shown(key));
+        return rpassword::prompt_password(prompt)
+            .map(Into::into)
+            .map_err(|error| {
+                Exit::failed(anyhow::Error::new(error).context("cannot read the value from the terminal"))
+            });
+    }
+    let mut value = String::new();
+    let mut input = std::io::stdin().lock().take(VALUE_BYTES_MAX);
+    input.read_to_string(&mut value).map_err(|error| {
+        Exit::failed(anyhow::Error::new(error).context("cannot read the value from standard input"))
+    })?;
+    let value = value.strip_suffix('\n').unwrap_or(&value);
+    Ok(value.strip_suffix('\r').unwrap_or(value).into())
+}

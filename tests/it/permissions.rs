@@ -1,0 +1,688 @@
+//! Grants, from the command line to a running server: each with and without, and every way to ask for what must not be.
+
+use crate::support::{Client, Home, Ran, guest};
+use serde_json::{Value as Json, json};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// A home with the needy guest loaded, and a folder to be granted.
+fn needy() -> (Home, PathBuf) {
+    let home = Home::new();
+    home.load(&guest("needy"));
+    let folder = home.path().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.txt"), "secret-free").unwrap();
+    (home, folder.canonicalize().unwrap())
+}
+
+fn uri(path: &Path) -> String {
+    format!("fs://{}", path.display())
+}
+
+impl Home {
+    /// Runs a command that must fail, and checks its code and what it says.
+    #[track_caller]
+    fn refused(&self, arguments: &[&str], code: i32, text: &str) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (code, ""),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains(text), "{arguments:?}: {}", ran.stderr);
+        ran
+    }
+
+    fn grant(&self, arguments: &[&str]) -> Json {
+        self.json(&[&["permission", "grant"], arguments].concat())
+    }
+
+    fn revoke(&self, arguments: &[&str]) -> Json {
+        self.json(&[&["permission", "revoke"], arguments].concat())
+    }
+
+    fn rules(&self, id: &str) -> Json {
+        self.json(&["policy", "get", id])["rules"].clone()
+    }
+
+    fn explain(&self, id: &str, access: &str) -> Json {
+        self.json(&["policy", "explain", id, access])
+    }
+
+    fn policy_file(&self, name: &str, permissions: &str) -> String {
+        let text = format!("version: \"1.0\"\npermissions: {permissions}\n");
+        self.file(name, text.as_bytes()).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_granted_folder_is_allowed_and_nothing_beside_it() {
+    let (home, folder) = needy();
+    let answer = home.grant(&["storage", "needy", &uri(&folder), "--access", "read"]);
+    assert_eq!(answer["status"], "permission granted successfully");
+    assert_eq!(answer["component_id"], "needy");
+    assert_eq!(answer["permission_type"], "storage");
+    assert_eq!(
+        answer["details"],
+        json!({"uri": uri(&folder), "access": ["read"]})
+    );
+    let rule = format!("storage allow \"{}\" access read", uri(&folder));
+    assert_eq!(home.rules("needy"), json!([rule]));
+
+    let inside = home.explain("needy", &format!("read {}/a.txt", folder.display()));
+    assert_eq!(
+        (&inside["allowed"], &inside["layer"], &inside["rule"]),
+        (&json!(true), &json!("granted"), &json!(rule))
+    );
+    let written = home.explain("needy", &format!("write {}/a.txt", folder.display()));
+    assert_eq!(
+        (&written["allowed"], &written["rule"]),
+        (&json!(false), &Json::Null)
+    );
+    assert_eq!(home.explain("needy", "read /etc/passwd")["allowed"], false);
+
+    let answer = home.revoke(&["storage", "needy", &uri(&folder)]);
+    assert_eq!(answer["status"], "permission revoked successfully");
+    assert_eq!(answer["uri"], uri(&folder));
+    assert_eq!(home.rules("needy"), json!([]));
+    assert_eq!(
+        home.explain("needy", &format!("read {}/a.txt", folder.display()))["allowed"],
+        false
+    );
+}
+
+#[test]
+fn what_must_never_be_granted_is_refused_with_the_reason() {
+    let (home, folder) = needy();
+    let root = home.path().canonicalize().unwrap();
+    std::fs::create_dir(root.join(".ssh")).unwrap();
+    std::os::unix::fs::symlink("/proc", root.join("trap")).unwrap();
+    let grant = |uri: &str, code, text: &str| {
+        home.refused(
+            &["permission", "grant", "storage", "needy", uri, "--access", "read"],
+            code,
+            text,
+        );
+    };
+    grant("fs:///", 2, "the root cannot be granted");
+    grant("fs:///srv/../etc", 2, "contains `..`");
+    grant("fs://relative", 2, "is relative");
+    grant("/srv", 2, "is not an `fs://` URI");
+    grant("fs:///no/such/folder", 4, "there is no file or folder");
+    grant("fs:///proc/self", 3, "which belongs to the system");
+    grant("fs:///dev/null", 3, "which belongs to the system");
+    grant(&uri(&root.join("trap")), 3, "which belongs to the system");
+    grant(&uri(&home.store()), 3, "where Wassette keeps its own files");
+    grant(&uri(&home.store().join("audit.jsonl")), 3, "lies in");
+    grant(&uri(&root), 3, "holds");
+    grant(&uri(&root.join(".ssh")), 3, "where keys, credentials");
+    assert_eq!(home.rules("needy"), json!([]));
+    // The same is refused when it comes as a document.
+    let file = home.policy_file(
+        "root.yaml",
+        "{storage: {allow: [{uri: \"fs:///proc/**\", access: [read]}]}}",
+    );
+    home.refused(
+        &["policy", "attach", "needy", &file],
+        3,
+        "which belongs to the system",
+    );
+    home.refused(
+        &["permission", "grant", "network", "needy", "*"],
+        2,
+        "would allow every host",
+    );
+    home.refused(
+        &["permission", "grant", "environment-variable", "needy", "A*"],
+        2,
+        "one by one",
+    );
+    home.refused(&["permission", "grant", "memory", "needy", "0"], 2, "zero");
+    home.refused(
+        &["permission", "grant", "network", "nobody", "a.example.com"],
+        4,
+        "unknown component `nobody`",
+    );
+    assert!(folder.exists());
+}
+
+#[test]
+fn a_link_is_granted_as_what_it_leads_to_and_seen_where_it_was_written() {
+    let (home, folder) = needy();
+    let link = home.path().canonicalize().unwrap().join("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let answer = home.grant(&["storage", "needy", &uri(&link), "--access", "read"]);
+    let rule = format!(
+        "storage allow \"{}\" access read guest \"{}\"",
+        uri(&folder),
+        link.display()
+    );
+    assert_eq!(answer["rules"], json!([rule]));
+    assert_eq!(
+        home.explain("needy", &format!("read {}/a.txt", link.display()))["allowed"],
+        true
+    );
+    // What is denied through a link is denied where it leads.
+    let denied = format!(
+        "{{storage: {{allow: [{{uri: \"{0}\", access: [read]}}], deny: [{{uri: \"{1}/a.txt\"}}]}}}}",
+        uri(&folder),
+        uri(&link)
+    );
+    let file = home.policy_file("denied.yaml", &denied);
+    home.json(&["policy", "attach", "needy", &file]);
+    assert_eq!(
+        home.explain("needy", &format!("read {}/a.txt", folder.display()))["allowed"],
+        false
+    );
+    assert_eq!(
+        home.explain("needy", &format!("read {}/b.txt", folder.display()))["allowed"],
+        true
+    );
+    home.grant(&["storage", "needy", &uri(&link), "--access", "read"]);
+    home.revoke(&["storage", "needy", &uri(&link)]);
+    assert_eq!(
+        home.explain("needy", &format!("read {}/b.txt", link.display()))["allowed"],
+        false
+    );
+}
+
+#[test]
+fn a_granted_variable_reaches_the_guest_and_no_other_does() {
+    let (home, _) = needy();
+    let read = |name: &str, extra: &[&str]| {
+        let arguments = json!({ "name": name }).to_string();
+        let mut command =
+            home.command(&[&["tool", "invoke", "needy_read-env", "--args", &arguments], extra].concat());
+        command
+            .env("GREETING", "hello")
+            .env("PASSWORD", "hunter2")
+            .stdin(Stdio::null());
+        Ran::of(command.output().unwrap())
+    };
+    assert_eq!(read("GREETING", &[]).code, 5);
+    home.grant(&["environment-variable", "needy", "GREETING"]);
+    home.grant(&["environment-variable", "needy", "MODE=strict"]);
+    for (name, extra, value) in [
+        ("GREETING", &[][..], "hello"),
+        ("MODE", &[], "strict"),
+        ("GREETING", &["--env", "GREETING=typed"], "typed"),
+    ] {
+        let ran = read(name, extra);
+        assert!(
+            ran.stdout.contains(value),
+            "{name}: {} {}",
+            ran.stdout,
+            ran.stderr
+        );
+    }
+    let other = read("PASSWORD", &[]);
+    assert!(!other.stdout.contains("hunter2"), "{}", other.stdout);
+    home.revoke(&["environment-variable", "needy", "GREETING"]);
+    assert!(!read("GREETING", &[]).stdout.contains("hello"));
+}
+
+#[test]
+fn a_running_server_hands_out_what_another_process_grants_until_it_is_revoked() {
+    let (home, _) = needy();
+    let mut command = home.command(&["run"]);
+    command.env("GREETING", "hello");
+    let mut client = Client::shaken(command);
+    let mut read = || client.call("needy_read-env", json!({ "name": "GREETING" }))["result"].clone();
+    assert!(!read().to_string().contains("hello"));
+    home.grant(&["environment-variable", "needy", "GREETING"]);
+    let granted = read();
+    assert!(granted.to_string().contains("hello"), "{granted}");
+    home.json(&["permission", "reset", "needy"]);
+    assert!(!read().to_string().contains("hello"));
+}
+
+#[test]
+fn a_running_server_sees_what_another_process_grants_and_revokes() {
+    let (home, _) = needy();
+    let mut client = Client::initialized(&home, &[]);
+    let mut reaches_out = || {
+        let tools = client.request("tools/list", json!({}))["result"]["tools"].clone();
+        let tools = tools.as_array().unwrap().iter();
+        let now = tools.clone().find(|tool| tool["name"] == "needy_now").unwrap();
+        now["annotations"]["openWorldHint"].clone()
+    };
+    assert_eq!(reaches_out(), false);
+    home.grant(&["network", "needy", "api.example.com"]);
+    assert_eq!(reaches_out(), true);
+    home.json(&["permission", "reset", "needy"]);
+    assert_eq!(reaches_out(), false);
+}
+
+#[test]
+fn limits_are_granted_within_bounds_and_left_to_the_default_again() {
+    let (home, _) = needy();
+    home.grant(&["memory", "needy", "512Mi"]);
+    home.grant(&["cpu", "needy", "2s"]);
+    home.grant(&["cpu", "needy", "500m"]);
+    let answer = home.json(&["policy", "get", "needy"]);
+    assert_eq!(
+        answer["policy"]["permissions"]["resources"]["limits"]["memory"],
+        "512Mi"
+    );
+    assert_eq!(answer["rules"].as_array().unwrap().len(), 3, "{answer}");
+    home.revoke(&["memory", "needy"]);
+    home.revoke(&["cpu", "needy"]);
+    assert_eq!(home.rules("needy"), json!([]));
+    home.refused(
+        &["permission", "grant", "memory", "needy", "9999Ti"],
+        2,
+        "more than",
+    );
+}
+
+#[test]
+fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
+    let (home, _) = needy();
+    let ceiling = home.policy_file(
+        "ceiling.yaml",
+        "{network: {allow: [{host: \"*.example.com\"}], deny: [{host: evil.example.com}]}}",
+    );
+    let within = |arguments: &[&str]| home.run(&[&["--ceiling", &ceiling], arguments].concat());
+    let refused = within(&["permission", "grant", "network", "needy", "example.org"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("the operator's ceiling does not allow it"),
+        "{}",
+        refused.stderr
+    );
+    let refused = within(&["permission", "grant", "network", "needy", "evil.example.com"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("network deny host \"evil.example.com\""),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(
+        within(&["permission", "grant", "network", "needy", "api.example.com"]).code,
+        0
+    );
+    // Granted without the ceiling; with it the component is unavailable, and can still be narrowed.
+    home.grant(&["network", "needy", "example.org"]);
+    let listed: Json = serde_json::from_str(&within(&["component", "list"]).stdout).unwrap();
+    assert_eq!(listed["components"][0]["state"], "unavailable");
+    let reason = listed["components"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("not within the operator's ceiling") && reason.contains("example.org"),
+        "{reason}"
+    );
+    assert_eq!(
+        within(&["permission", "revoke", "network", "needy", "example.org"]).code,
+        0
+    );
+    let listed: Json = serde_json::from_str(&within(&["component", "list"]).stdout).unwrap();
+    assert_eq!(listed["components"][0]["state"], "ready");
+    let explained = within(&["policy", "explain", "needy", "GET https://api.example.com/"]);
+    assert!(
+        explained.stdout.contains("\"allowed\": true"),
+        "{}",
+        explained.stdout
+    );
+}
+
+#[test]
+fn a_ceiling_that_changes_or_breaks_while_serving_counts_at_once() {
+    let (home, _) = needy();
+    let ceiling = home.path().join("ceiling.yaml");
+    let write = |text: &str| std::fs::write(&ceiling, text).unwrap();
+    write("version: \"1.0\"\n");
+    let mut client = Client::initialized(&home, &["--ceiling", ceiling.to_str().unwrap()]);
+    let mut now = || client.call("needy_now", json!({})).to_string();
+    assert!(now().contains("structuredContent"));
+    write("version: \"1.0\"\npermissions: {netwrk: {}}\n");
+    let broken = now();
+    assert!(
+        broken.contains("unavailable") && broken.contains("ceiling cannot be used: 2:"),
+        "{broken}"
+    );
+    assert!(
+        !broken.contains(home.path().to_str().unwrap()),
+        "no path of this machine: {broken}"
+    );
+    write("version: \"1.0\"\n# mended\n");
+    assert!(now().contains("structuredContent"));
+    write("version: \"1.0\"\nsources: [\"starter:*\"]\n");
+    assert!(now().contains("does not allow components from where it came from"));
+    std::fs::remove_file(&ceiling).unwrap();
+    assert!(now().contains("ceiling cannot be used"));
+    write("version: \"1.0\"\n");
+    assert!(now().contains("structuredContent"));
+}
+
+#[test]
+fn the_ceiling_says_from_where_components_are_loaded() {
+    let home = Home::new();
+    let path = home.wat("add");
+    let ceiling = home.file("ceiling.yaml", b"version: \"1.0\"\nsources: [\"starter:*\"]\n");
+    let ceiling = ceiling.to_str().unwrap();
+    home.refused(
+        &["--ceiling", ceiling, "component", "load", path.to_str().unwrap()],
+        3,
+        "no pattern of its `sources` matches",
+    );
+    home.json(&["--ceiling", ceiling, "component", "load", "starter:time"]);
+}
+
+#[test]
+fn a_policy_file_is_checked_line_by_line() {
+    let (home, _) = needy();
+    let file = home.file(
+        "bad.yaml",
+        b"version: \"1.0\"\npermissions:\n  network:\n    alow:\n      - host: x.example.com\n",
+    );
+    let path = file.to_str().unwrap();
+    let ran = home.refused(&["policy", "check", path], 1, &format!("error: {path}:4:5: "));
+    assert!(
+        ran.stderr.contains("hint: ") && ran.stderr.contains("`allow`"),
+        "{}",
+        ran.stderr
+    );
+    home.refused(&["policy", "attach", "needy", path], 1, &format!("{path}:4:5: "));
+    home.refused(&["policy", "check", "missing.yaml"], 4, "cannot read");
+    let large = home.file("large.yaml", &vec![b'#'; 10 << 20]);
+    home.refused(&["policy", "check", large.to_str().unwrap()], 1, "more than");
+    let binary = home.file("binary.yaml", b"version: \"1.0\"\n# \xff\n");
+    home.refused(&["policy", "check", binary.to_str().unwrap()], 1, "not UTF-8");
+    let relative = home.policy_file(
+        "relative.yaml",
+        "{storage: {allow: [{uri: \"fs://data/**\", access: [read]}]}}",
+    );
+    home.refused(&["policy", "check", &relative], 1, "relative.yaml:2:");
+    let checked = home.json(&["policy", "check", &relative, "--base", "."]);
+    assert_eq!(checked["status"], "policy is valid");
+    let attached = home.json(&["policy", "attach", "needy", &relative, "--base", "."]);
+    assert_eq!(attached["status"], "policy attached successfully");
+}
+
+#[test]
+fn policies_are_shown_compared_and_read_again() {
+    let (home, _) = needy();
+    home.grant(&[
+        "network",
+        "needy",
+        "api.example.com",
+        "--method",
+        "GET",
+        "--path",
+        "/v1/**",
+    ]);
+    home.grant(&["secret", "needy", "token", "--host", "api.example.com"]);
+    let text = home.run(&["policy", "get", "needy", "-o", "yaml"]).stdout;
+    let file = home.file("again.yaml", text.as_bytes());
+    let same = home.json(&["policy", "diff", "needy", file.to_str().unwrap()]);
+    assert_eq!(
+        (&same["relation"], &same["added"], &same["removed"]),
+        (&json!("equal"), &json!([]), &json!([]))
+    );
+    let json = home.json(&["policy", "get", "needy"])["policy"].to_string();
+    let as_json = home.file("again.json", json.as_bytes());
+    assert_eq!(
+        home.json(&["policy", "diff", "needy", as_json.to_str().unwrap()])["relation"],
+        "equal"
+    );
+    let wider = home.policy_file("wider.yaml", "{network: {allow: [{host: api.example.com}]}}");
+    let diff = home.json(&["policy", "diff", "needy", &wider]);
+    assert_eq!(diff["relation"], "neither", "{diff}");
+    let shown = home.json(&["component", "show", "needy"]);
+    assert_eq!(shown["rules"], home.rules("needy"));
+}
+
+#[test]
+fn hidden_functions_are_no_tools() {
+    let (home, _) = needy();
+    let file = home.policy_file("hidden.yaml", "{tools: {deny: [\"read-*\"]}}");
+    home.json(&["policy", "attach", "needy", &file]);
+    let tools = home.run(&["tool", "list"]).stdout;
+    assert!(
+        !tools.contains("needy_read-") && tools.contains("needy_now"),
+        "{tools}"
+    );
+    home.refused(&["tool", "invoke", "needy_read-stdin"], 4, "unknown tool");
+    // They come back with the policy, not with a new load.
+    home.load(&guest("needy"));
+    assert!(!home.run(&["tool", "list"]).stdout.contains("needy_read-"));
+    home.json(&["permission", "reset", "needy"]);
+    assert!(home.run(&["tool", "list"]).stdout.contains("needy_read-stdin"));
+}
+
+#[test]
+fn grants_and_secrets_stay_with_an_origin_and_go_with_it() {
+    let home = Home::new();
+    let path = home.wat("add");
+    home.load(&path);
+    home.grant(&["network", "add", "api.example.com"]);
+    set_secret(&home, "add", "token", b"hunter2\n");
+    // New bytes from the same place: everything stays.
+    std::fs::copy(home.wat("divide"), &path).unwrap();
+    home.load(&path);
+    assert_eq!(home.rules("add").as_array().unwrap().len(), 1);
+    assert_eq!(secrets(&home, "add"), json!([{"key": "token"}]));
+    // The same id from elsewhere starts from nothing.
+    let other = home.wat("greet");
+    home.json(&[
+        "component",
+        "load",
+        other.to_str().unwrap(),
+        "--name",
+        "add",
+        "--replace",
+    ]);
+    assert_eq!((home.rules("add"), secrets(&home, "add")), (json!([]), json!([])));
+    home.grant(&["network", "add", "api.example.com"]);
+    set_secret(&home, "add", "token", b"hunter2\n");
+    home.json(&["component", "unload", "add"]);
+    home.json(&["component", "load", other.to_str().unwrap(), "--name", "add"]);
+    assert_eq!((home.rules("add"), secrets(&home, "add")), (json!([]), json!([])));
+}
+
+#[track_caller]
+fn set_secret(home: &Home, id: &str, name: &str, input: &[u8]) {
+    let ran = secret_set(home, id, name, input);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+fn secret_set(home: &Home, id: &str, name: &str, input: &[u8]) -> Ran {
+    use std::io::Write;
+    let mut command = home.command(&["secret", "set", id, name]);
+    command
+        .env("WASSETTE_SECRETS_BACKEND", "file")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that refuses the name may end without reading.
+    let _written = child.stdin.take().unwrap().write_all(input);
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+fn secrets(home: &Home, id: &str) -> Json {
+    home.json(&["secret", "list", id])["secrets"].clone()
+}
+
+#[test]
+fn secrets_are_kept_listed_by_name_and_forgotten() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    set_secret(&home, "add", "token", b"hunter2\n");
+    assert_eq!(secrets(&home, "add"), json!([{"key": "token"}]));
+    for (input, reason) in [
+        (&b"two\nlines\n"[..], "line break"),
+        (b"a\0b", "control"),
+        (b"\n", "empty"),
+        (b"", "empty"),
+        (b"\xff", "cannot read the value"),
+    ] {
+        let ran = secret_set(&home, "add", "other", input);
+        assert_eq!(ran.code, 1, "{input:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(reason), "{input:?}: {}", ran.stderr);
+    }
+    assert_eq!(secret_set(&home, "add", "../x", b"v").code, 2);
+    assert_eq!(secret_set(&home, "nobody", "token", b"v").code, 4);
+    let typed = home.run(&["secret", "set", "add", "typed=hunter3"]);
+    assert_eq!(typed.code, 0, "{}", typed.stderr);
+    assert!(
+        typed.stderr.contains("warning: ") && !typed.stderr.contains("hunter3"),
+        "{}",
+        typed.stderr
+    );
+    assert_eq!(secrets(&home, "add"), json!([{"key": "token"}, {"key": "typed"}]));
+    let gone = home.json(&["secret", "delete", "add", "token", "never"]);
+    assert_eq!(gone["deleted"], json!(["token"]));
+    assert_eq!(secrets(&home, "add"), json!([{"key": "typed"}]));
+    // Neither the folder nor the audit file shows a value.
+    let folder = home.path().join(".config/wassette/secrets");
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        assert!(
+            !bytes.windows(6).any(|window| window == b"hunter"),
+            "{:?}",
+            entry.path()
+        );
+    }
+    let audit = Json::from(home.audit()).to_string();
+    assert!(
+        audit.contains("secret.set") && !audit.contains("hunter"),
+        "{audit}"
+    );
+}
+
+#[test]
+fn an_agent_sees_and_narrows_and_never_grants() {
+    let (home, _) = needy();
+    home.grant(&["network", "needy", "api.example.com"]);
+    home.grant(&["network", "needy", "api.example.com", "--port", "8443"]);
+    home.grant(&["environment-variable", "needy", "LANG"]);
+    home.grant(&["memory", "needy", "32Mi"]);
+    let mut client = Client::initialized(&home, &[]);
+    let tools = client.tools();
+    assert!(
+        tools
+            .iter()
+            .all(|name| !name.contains("grant") && !name.contains("attach")),
+        "{tools:?}"
+    );
+    let policy =
+        client.call("get-policy", json!({"component_id": "needy"}))["result"]["structuredContent"].clone();
+    assert_eq!(policy["status"], "policy found");
+    assert_eq!(policy["rules"], home.rules("needy"));
+    let mut revoke = |kind: &str, value: &str| {
+        let arguments = json!({"component_id": "needy", "permission_type": kind, "value": value});
+        client.call("revoke-permission", arguments)["result"].clone()
+    };
+    let answer = revoke("network", "api.example.com");
+    assert_eq!(
+        answer["structuredContent"]["status"], "permission revoked successfully",
+        "{answer}"
+    );
+    assert_eq!(
+        home.rules("needy"),
+        json!(["environment allow \"LANG\"", "limit memory 32Mi"])
+    );
+    assert_eq!(revoke("memory", "32Mi")["isError"], true);
+    assert_eq!(revoke("storage", "/x")["isError"], true);
+    let answer = client.call("reset-permission", json!({"component_id": "needy"}));
+    assert_eq!(
+        answer["result"]["structuredContent"]["status"],
+        "permissions reset successfully"
+    );
+    // A limit narrows, so it stays.
+    assert_eq!(home.rules("needy"), json!(["limit memory 32Mi"]));
+    let ends: Vec<_> = home
+        .audit()
+        .into_iter()
+        .filter(|line| line["event"] == "command.begin")
+        .collect();
+    let last = ends.last().unwrap();
+    assert_eq!(
+        (&last["command"], &last["subject"]),
+        (&json!("reset"), &json!("needy"))
+    );
+}
+
+#[test]
+fn an_agent_cannot_exchange_the_bytes_of_what_was_granted_something() {
+    let home = Home::new();
+    let path = home.wat("add");
+    home.load(&path);
+    home.grant(&["environment-variable", "add", "LANG"]);
+    let mut client = Client::initialized(&home, &[]);
+    let mut load = || client.call("load-component", json!({ "path": "./add.wasm" }))["result"].clone();
+    assert_eq!(load()["isError"], false, "the same bytes");
+    let divide = std::fs::read(home.wat("divide")).unwrap();
+    std::fs::write(&path, divide).unwrap();
+    let refused = load();
+    assert_eq!(refused["isError"], true);
+    let text = refused["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("exchange the bytes of a component that has grants"),
+        "{text}"
+    );
+    home.json(&["permission", "reset", "add"]);
+    assert_eq!(load()["isError"], false);
+}
+
+#[test]
+fn every_change_is_in_the_audit_file_with_its_rule() {
+    let (home, folder) = needy();
+    home.grant(&["storage", "needy", &uri(&folder), "--access", "read"]);
+    home.refused(
+        &[
+            "permission",
+            "grant",
+            "storage",
+            "needy",
+            "fs:///proc",
+            "--access",
+            "read",
+        ],
+        3,
+        "system",
+    );
+    let audit = home.audit();
+    let rule = json!([format!("storage allow \"{}\" access read", uri(&folder))]);
+    let of = |event: &str| {
+        let lines = audit.iter().filter(|line| line["event"] == event);
+        lines.cloned().collect::<Vec<_>>()
+    };
+    let (begins, ends) = (of("command.begin"), of("command.end"));
+    let [_, granted, refused] = begins.as_slice() else {
+        panic!("{begins:?}")
+    };
+    assert_eq!(
+        (&granted["command"], &granted["subject"], &granted["rules"]),
+        (&json!("grant"), &json!("needy"), &rule)
+    );
+    assert_eq!(
+        refused["rules"],
+        json!(["storage allow \"fs:///proc\" access read"])
+    );
+    let outcomes: Vec<_> = ends.iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["ok", "ok", "denied"]);
+    assert_eq!(ends[1]["rules"], rule);
+}
+
+#[test]
+fn grants_of_many_processes_at_once_are_all_there() {
+    let (home, _) = needy();
+    let start = |n: usize| {
+        let host = format!("host{n}.example.com");
+        let mut command = home.command(&["permission", "grant", "network", "needy", &host]);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<_> = (0..6).map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(home.rules("needy").as_array().unwrap().len(), 6);
+}
