@@ -2,6 +2,7 @@
 
 use crate::support::{Client, Home, guest};
 use serde_json::{Value as Json, json};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Calls of one component that run at a time, unless its policy says otherwise.
@@ -27,6 +28,19 @@ fn send(client: &mut Client, tool: &str, arguments: Json) -> u64 {
 fn failure(answer: &Json) -> &str {
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     answer["result"]["content"][0]["text"].as_str().unwrap()
+}
+
+/// The answer to one call, also if it came while another was waited for.
+#[track_caller]
+fn answer(client: &mut Client, id: u64) -> Json {
+    match client
+        .notifications
+        .iter()
+        .position(|message| message["id"] == id)
+    {
+        Some(at) => client.notifications.remove(at),
+        None => client.answer(id),
+    }
 }
 
 #[track_caller]
@@ -116,14 +130,7 @@ fn ended_by(change: impl FnOnce(&Home)) {
     change(&home);
     let started = Instant::now();
     for id in &sent {
-        let known = client
-            .notifications
-            .iter()
-            .position(|message| message["id"] == *id);
-        let answer = match known {
-            Some(at) => client.notifications.remove(at),
-            None => client.answer(*id),
-        };
+        let answer = answer(&mut client, *id);
         assert_eq!(
             failure(&answer),
             "the call was ended: its permission to run was revoked"
@@ -168,4 +175,195 @@ fn calls_of_other_components_go_on() {
     home.json(&["component", "unload", "add"]);
     let answer = client.answer(sleep);
     assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+}
+
+/// Gives `hostile` a policy with these limits.
+fn limit(home: &Home, limits: &str) {
+    let text = format!("version: \"1.0\"\npermissions: {{resources: {{limits: {{{limits}}}}}}}\n");
+    let path = home.file("limits.yaml", text.as_bytes());
+    home.json(&["policy", "attach", "hostile", path.to_str().unwrap()]);
+}
+
+/// How long three sleeps of 400 ms take that are sent together.
+fn three_sleeps(client: &mut Client) -> Duration {
+    let started = Instant::now();
+    let sent = [(); 3].map(|()| send(client, "hostile_sleep", json!({ "ms": 400 })));
+    for id in sent {
+        let answer = answer(client, id);
+        assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    }
+    started.elapsed()
+}
+
+#[test]
+fn a_policy_says_how_many_calls_run_at_a_time() {
+    let (home, mut client) = server();
+    let together = three_sleeps(&mut client);
+    limit(&home, "concurrency: 1");
+    let in_turn = three_sleeps(&mut client);
+    assert!(in_turn >= Duration::from_millis(1_200), "{in_turn:?}");
+    assert!(together < in_turn, "{together:?}, {in_turn:?}");
+}
+
+#[test]
+fn a_policy_says_how_many_calls_are_accepted() {
+    let (home, mut client) = server();
+    limit(&home, "rate: \"2/min\"");
+    for _ in 0..2 {
+        let answer = client.call("hostile_sleep", json!({ "ms": 0 }));
+        assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    }
+    let answer = client.call("hostile_sleep", json!({ "ms": 0 }));
+    let text = failure(&answer);
+    assert!(
+        text.starts_with("limit of 2 calls in 60s of component `hostile` reached; try again in "),
+        "{text}"
+    );
+    adds(&mut client);
+    // Loading again does not reset it, and another rate counts from the next call on.
+    home.json(&["component", "unload", "hostile"]);
+    home.load(&guest("hostile"));
+    limit(&home, "rate: \"3/min\"");
+    for text in ["done", "limit of 3 calls"] {
+        let answer = client.call("hostile_sleep", json!({ "ms": 0 }));
+        let answer = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(answer.starts_with(text), "{answer}");
+    }
+}
+
+#[test]
+fn a_policy_sets_the_limits_of_a_call() {
+    let (home, mut client) = server();
+    for (limits, tool, arguments, reached) in [
+        (
+            "time: 200ms",
+            "sleep",
+            json!({ "ms": 60_000 }),
+            "time limit of 200ms reached",
+        ),
+        ("cpu: 50ms", "spin", json!({}), "cpu limit of 50ms reached"),
+        (
+            "output: 1Ki",
+            "big-result",
+            json!({ "n": 2_000 }),
+            "result is larger than the limit of 1 KiB",
+        ),
+        (
+            "memory: 4Mi",
+            "big-result",
+            json!({ "n": 64_000_000 }),
+            "memory limit of 4 MiB reached",
+        ),
+    ] {
+        limit(&home, limits);
+        let answer = client.call(&format!("hostile_{tool}"), arguments);
+        assert!(failure(&answer).starts_with(reached), "{limits}: {answer}");
+        let answer = client.call("hostile_sleep", json!({ "ms": 0 }));
+        assert_eq!(
+            answer["result"]["content"][0]["text"], "done",
+            "{limits}: {answer}"
+        );
+    }
+    limit(&home, "cpu: \"300ms 200m\"");
+    let started = Instant::now();
+    let answer = client.call("hostile_spin", json!({}));
+    assert_eq!(failure(&answer), "cpu limit of 300ms reached");
+    assert!(
+        started.elapsed() >= Duration::from_secs(1),
+        "the share holds, too: {:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn the_ceiling_lowers_what_no_policy_sets() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    let text = "version: \"1.0\"\npermissions: {resources: {limits: {time: 200ms, concurrency: 1}}}\n";
+    let ceiling = home.file("ceiling.yaml", text.as_bytes());
+    let mut client = Client::initialized(&home, &["--ceiling", ceiling.to_str().unwrap()]);
+    let answer = client.call("hostile_sleep", json!({ "ms": 60_000 }));
+    assert_eq!(failure(&answer), "time limit of 200ms reached");
+}
+
+/// A call that waits for a server which never answers, under a policy that allows it to ask, and one of its own
+/// for another.
+fn asking() -> (Home, Client, TcpStream, u64, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let home = Home::new();
+    home.load(&guest("needy"));
+    home.json(&["permission", "grant", "network", "needy", &host]);
+    home.json(&["permission", "grant", "network", "needy", "example.org"]);
+    let mut client = Client::initialized(&home, &[]);
+    let id = send(
+        &mut client,
+        "needy_get-url",
+        json!({ "url": format!("{host}/a") }),
+    );
+    // Once it is connected, the guest has used its grant.
+    let (peer, _) = listener.accept().unwrap();
+    (home, client, peer, id, host)
+}
+
+#[test]
+fn revoking_what_a_call_used_ends_it() {
+    let (home, mut client, _peer, id, host) = asking();
+    let started = Instant::now();
+    home.json(&["permission", "revoke", "network", "needy", &host]);
+    let answer = client.answer(id);
+    assert_eq!(
+        failure(&answer),
+        format!("the call was ended: its permission to GET `{host}/a` was revoked")
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    let ended = home
+        .audit()
+        .into_iter()
+        .find(|line| line["event"] == "call.end")
+        .unwrap();
+    assert_eq!(
+        (&ended["outcome"], &ended["requests"]),
+        (&json!("revoked"), &json!(1)),
+        "{ended}"
+    );
+}
+
+#[test]
+fn revoking_what_a_call_did_not_use_leaves_it_alone() {
+    let (home, mut client, _peer, id, _host) = asking();
+    home.json(&["permission", "revoke", "network", "needy", "example.org"]);
+    let message = client.message(Duration::from_millis(500));
+    assert!(
+        message.is_none_or(|message| message["id"] != id),
+        "it still waits"
+    );
+}
+
+#[test]
+fn a_ceiling_that_comes_down_ends_calls_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let home = Home::new();
+    home.load(&guest("needy"));
+    home.json(&["permission", "grant", "network", "needy", &host]);
+    let ceiling = |rules: &str| {
+        let text = format!("version: \"1.0\"\npermissions: {{network: {{allow: [{rules}]}}}}\n");
+        home.file("ceiling.yaml", text.as_bytes())
+    };
+    let path = ceiling(&format!("{{host: \"{host}\"}}"));
+    let mut client = Client::initialized(&home, &["--ceiling", path.to_str().unwrap()]);
+    let id = send(
+        &mut client,
+        "needy_get-url",
+        json!({ "url": format!("{host}/a") }),
+    );
+    let _peer = listener.accept().unwrap();
+    ceiling("{host: \"example.org\"}");
+    let answer = client.answer(id);
+    assert!(failure(&answer).starts_with("the call was ended: "), "{answer}");
 }

@@ -366,11 +366,13 @@ impl Line {
     }
 }
 
-/// A token bucket, kept as the one moment at which it will be full again (the generic cell rate algorithm):
-/// no rounding that adds up, and right under a rate that was changed.
+/// A token bucket, kept as the one moment at which it will be full again (the generic cell rate algorithm): no
+/// rounding that adds up.
 #[derive(Debug, Default)]
 struct Bucket {
     full_at: Option<Instant>,
+    /// In how long one of the missing tokens comes back.
+    one: Duration,
 }
 
 impl Bucket {
@@ -378,20 +380,36 @@ impl Bucket {
     fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         // Rounded down, so that as many tokens fit into the time as the rate says.
         let one = rate.per / rate.calls.max(1);
-        let full_in = self
-            .full_at
-            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let missing = self.full_in(now);
+        // Under another rate as many tokens are missing, and come back faster or slower.
+        let full_in = if one == self.one {
+            missing
+        } else {
+            exchanged(missing, self.one, one).min(rate.per)
+        };
         let after = full_in.saturating_add(one);
         if let Some(wait) = after.checked_sub(rate.per).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
         self.full_at = Some(now.checked_add(after).ok_or(rate.per)?);
+        self.one = one;
         Ok(())
     }
 
-    fn is_full(&self, now: Instant) -> bool {
-        self.full_at.is_none_or(|at| at <= now)
+    fn full_in(&self, now: Instant) -> Duration {
+        self.full_at
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.full_in(now).is_zero()
+    }
+}
+
+/// The time that as many tokens take at another pace.
+fn exchanged(time: Duration, before: Duration, after: Duration) -> Duration {
+    let nanos = time.as_nanos().saturating_mul(after.as_nanos()) / before.as_nanos().max(1);
+    u64::try_from(nanos).map_or(Duration::MAX, Duration::from_nanos)
 }
 
 #[cfg(test)]

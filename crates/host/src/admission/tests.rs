@@ -286,17 +286,35 @@ fn a_rate_lets_its_number_through_at_once_and_then_one_after_the_other() {
 }
 
 #[test]
-fn a_rate_that_was_lowered_counts_what_came_before() {
-    let start = Instant::now();
-    let mut bucket = Bucket::default();
-    for _ in 0..7 {
-        assert_eq!(bucket.take(RATE, start), Ok(()));
-    }
-    let hourly = Rate {
-        calls: 1,
+fn under_another_rate_what_was_used_still_counts() {
+    let per_hour = |calls| Rate {
+        calls,
         per: Duration::from_secs(3_600),
     };
-    assert_eq!(bucket.take(hourly, start).expect_err("too soon").as_secs(), 59);
+    let per_minute = |calls| Rate {
+        calls,
+        per: Duration::from_secs(60),
+    };
+    let used = |calls: u32, rate: Rate, start: Instant| {
+        let mut bucket = Bucket::default();
+        for _ in 0..calls {
+            assert_eq!(bucket.take(rate, start), Ok(()));
+        }
+        bucket
+    };
+    let start = Instant::now();
+    // Two are used of three now.
+    let mut raised = used(2, per_minute(2), start);
+    assert_eq!(raised.take(per_minute(3), start), Ok(()));
+    assert_eq!(raised.take(per_minute(3), start), Err(Duration::from_secs(20)));
+    // Nobody waits for the rest of an hour that does not count any more.
+    let mut raised = used(1, per_hour(1), start);
+    assert_eq!(raised.take(per_minute(60), start), Ok(()));
+    let mut lowered = used(3, per_minute(7), start);
+    assert_eq!(lowered.take(per_hour(4), start), Ok(()));
+    assert_eq!(lowered.take(per_hour(4), start), Err(Duration::from_secs(900)));
+    let mut lowered = used(7, per_minute(7), start);
+    assert_eq!(lowered.take(per_hour(1), start), Err(Duration::from_secs(3_600)));
 }
 
 #[test]
