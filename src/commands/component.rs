@@ -91,7 +91,7 @@ impl Row {
     fn of(component: &Component) -> Self {
         let (state, reason) = match &component.state {
             ComponentState::Ready => ("ready", None),
-            ComponentState::Unavailable(reason) => ("unavailable", Some(reason.clone())),
+            ComponentState::Unavailable(fault) => ("unavailable", Some(fault.reason.clone())),
         };
         Self {
             id: component.id.to_string(),

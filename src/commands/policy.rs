@@ -90,7 +90,7 @@ fn component<'c>(catalog: &'c wassette_host::Catalog, id: &ComponentId) -> Resul
 fn policy_of(component: &Component) -> Result<&Policy, Exit> {
     let reason = match &component.state {
         ComponentState::Ready => String::new(),
-        ComponentState::Unavailable(reason) => reason.clone(),
+        ComponentState::Unavailable(fault) => fault.reason.clone(),
     };
     Ok(component.policy().ok_or_else(|| HostError::Policy {
         id: component.id.clone(),
@@ -102,8 +102,8 @@ fn get(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
     let component = component(&catalog, id)?;
     let policy = policy_of(component)?;
-    if let ComponentState::Unavailable(reason) = &component.state {
-        note(&format!("nothing of it is in force: {}", shown(reason)));
+    if let ComponentState::Unavailable(fault) = &component.state {
+        note(&format!("nothing of it is in force: {}", shown(&fault.reason)));
     }
     let text = policy.print();
     let data = json!({"component_id": id, "policy": document(policy), "rules": rule_texts(policy)});
@@ -224,16 +224,15 @@ async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) ->
 
 fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
-    let component = component(&catalog, id)?;
-    if let ComponentState::Unavailable(reason) = &component.state {
-        note(&format!("it cannot be called: {}", shown(reason)));
+    if let ComponentState::Unavailable(fault) = &component(&catalog, id)?.state {
+        note(&format!("it cannot be called: {}", shown(&fault.reason)));
     }
     let Explanation {
         allowed,
         layer,
         rule,
         text,
-    } = component.authority().explain_text(access);
+    } = host.explain(id, access)?;
     let data = json!({
         "component_id": id, "access": access.to_string(), "allowed": allowed, "layer": layer, "rule": rule, "text": text,
     });

@@ -240,9 +240,9 @@ impl Host {
             .split_once('_')
             .and_then(|(id, _)| catalog.component(&id.parse().ok()?));
         match owner.map(|component| (&component.id, &component.state)) {
-            Some((id, ComponentState::Unavailable(reason))) => HostError::Unavailable {
+            Some((id, ComponentState::Unavailable(fault))) => HostError::Unavailable {
                 id: id.clone(),
-                reason: reason.clone(),
+                fault: fault.clone(),
             },
             Some((_, ComponentState::Ready)) | None => HostError::UnknownTool {
                 name: name.to_owned(),

@@ -4,11 +4,12 @@
 //! listing tools touches no WebAssembly. A record that cannot be understood is listed as unavailable with
 //! the reason, and never served with a default.
 
-use crate::ceiling::Above;
+use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::protect::Protection;
 use crate::secrets::Variables;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use wassette_policy::{Authority, Effect, Limits, NetworkRule, ParseOptions, Policy};
 use wassette_sandbox::Surroundings;
@@ -95,7 +96,33 @@ pub enum ComponentState {
     /// Its tools are offered.
     Ready,
     /// It is listed, its tools are not, for this reason.
-    Unavailable(String),
+    Unavailable(Unavailable),
+}
+
+/// Why a component cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// For the operator: rules, with their paths.
+    pub reason: String,
+    /// For agents: no path of this machine, and nothing of the ceiling.
+    pub told: String,
+}
+
+impl Unavailable {
+    /// The same for everybody.
+    fn plain(reason: String) -> Self {
+        Self {
+            told: reason.clone(),
+            reason,
+        }
+    }
+
+    fn because(told: &str, detail: impl fmt::Display) -> Self {
+        Self {
+            reason: format!("{told}: {detail}"),
+            told: told.to_owned(),
+        }
+    }
 }
 
 /// A tool and where it belongs.
@@ -238,7 +265,10 @@ impl Component {
     fn of(record: Record, terms: &Terms<'_>, nothing: &Standing) -> Self {
         let (contract, contract_fault) = match understand(&record) {
             Ok(contract) => (contract, None),
-            Err(reason) => (Contract::new(Vec::new(), Vec::new(), Vec::new()), Some(reason)),
+            Err(reason) => {
+                let nothing = Contract::new(Vec::new(), Vec::new(), Vec::new());
+                (nothing, Some(Unavailable::plain(reason)))
+            }
         };
         let (standing, policy_fault) = match terms.standing(&record, nothing) {
             Ok(standing) => (standing, None),
@@ -341,27 +371,26 @@ impl Terms<'_> {
     }
 
     /// What a record's policy amounts to, or why it amounts to nothing. Agents see the reason: no path is in it.
-    fn standing(&self, record: &Record, nothing: &Standing) -> Result<Standing, String> {
+    fn standing(&self, record: &Record, nothing: &Standing) -> Result<Standing, Unavailable> {
         self.check_source(record)?;
         if record.policy == EMPTY_POLICY {
             return Ok(nothing.clone());
         }
         let policy = read_policy(&record.policy)
-            .map_err(|reason| format!("its policy is not understood: {reason}"))?;
+            .map_err(|reason| Unavailable::because("its policy is not understood", reason))?;
         if policy == *nothing.policy {
             return Ok(nothing.clone());
         }
         if let Above::Ceiling(ceiling) = self.above {
-            policy
-                .within(ceiling.policy())
-                .map_err(|excess| format!("its policy is not within the operator's ceiling: {excess}"))?;
+            policy.within(ceiling.policy()).map_err(|excess| {
+                Unavailable::because("its policy is not within the operator's ceiling", excess)
+            })?;
         }
         for rule in policy.storage(Effect::Allow) {
             let path = rule.pattern().prefix();
-            // Our own folders may be elsewhere than when it was granted. The text names folders of ours, so it
-            // is not the reason.
+            // Our own folders may be elsewhere than when it was granted.
             let checked = self.protection.check(&path, &path);
-            checked.map_err(|_kept| format!("its policy grants what cannot be granted: {}", rule.text()))?;
+            checked.map_err(|kept| Unavailable::because("its policy grants what cannot be granted", kept))?;
         }
         let secrets = secret_names(&policy)?;
         let policy = Arc::new(policy);
@@ -376,24 +405,25 @@ impl Terms<'_> {
         })
     }
 
-    fn check_source(&self, record: &Record) -> Result<(), String> {
+    fn check_source(&self, record: &Record) -> Result<(), Unavailable> {
         match self.above {
             Above::Nothing => Ok(()),
-            Above::Broken(reason) => Err(reason.to_string()),
+            Above::Broken(reason) => Err(Unavailable::because(BROKEN_CEILING, reason)),
             Above::Ceiling(ceiling) if ceiling.allows_source(&record.origin) => Ok(()),
             Above::Ceiling(_) => {
-                Err("the operator's ceiling does not allow components from where it came from".to_owned())
+                let reason = "the operator's ceiling does not allow components from where it came from";
+                Err(Unavailable::plain(reason.to_owned()))
             }
         }
     }
 }
 
 /// The secrets a policy names, each once.
-fn secret_names(policy: &Policy) -> Result<Vec<SecretName>, String> {
+fn secret_names(policy: &Policy) -> Result<Vec<SecretName>, Unavailable> {
     let mut names = Vec::new();
     for rule in &policy.rules().secrets {
         let name = rule.name().parse();
-        names.push(name.map_err(|error| format!("its policy names no secret: {error}"))?);
+        names.push(name.map_err(|error| Unavailable::because("its policy names no secret", error))?);
     }
     names.sort();
     names.dedup();
@@ -478,7 +508,12 @@ mod tests {
         let ComponentState::Unavailable(found) = &component.state else {
             panic!("served: {component:?}")
         };
-        assert!(found.starts_with(reason), "{found}");
+        assert!(found.reason.starts_with(reason), "{found:?}");
+        assert!(found.reason.starts_with(&found.told), "{found:?}");
+        assert!(
+            !found.told.contains(['`', '/']),
+            "nothing that only the operator may see: {found:?}"
+        );
         assert!(component.tools.is_empty() && component.authority.granted().grants_nothing());
     }
 
@@ -530,7 +565,12 @@ mod tests {
             &ceiling("version: \"1.0\"\nsources: [\"starter:*\"]\n"),
             "the operator's ceiling does not allow components from where it came from",
         );
-        check_unavailable(EMPTY_POLICY, &contract, &Above::Broken("broken".into()), "broken");
+        check_unavailable(
+            EMPTY_POLICY,
+            &contract,
+            &Above::Broken("no".into()),
+            "the operator's ceiling cannot be used: no",
+        );
         let within = component(&policy(HOST), &contract, &ceiling(&policy(HOST)));
         assert_eq!(within.state, ComponentState::Ready);
     }
@@ -542,7 +582,7 @@ mod tests {
             &policy(rule),
             &empty_contract(),
             &Above::Nothing,
-            "its policy grants what cannot be granted: storage allow",
+            "its policy grants what cannot be granted: `/own` holds `/own/store`, where Wassette",
         );
     }
 

@@ -17,6 +17,9 @@ use wassette_store::RegularFile;
 /// Clocks of file systems move in steps; two writes within one look the same.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
 
+/// What is said of a ceiling that is [`Above::Broken`], before the reason.
+pub(crate) const BROKEN_CEILING: &str = "the operator's ceiling cannot be used";
+
 /// What applies above every policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Above {
@@ -24,7 +27,7 @@ pub(crate) enum Above {
     Nothing,
     /// This one.
     Ceiling(Arc<Ceiling>),
-    /// One is configured and cannot be read. The reason names no path: agents see it.
+    /// One is configured and cannot be read, for this reason.
     Broken(Arc<str>),
 }
 
@@ -72,7 +75,7 @@ impl CeilingFile {
         };
         match read(path) {
             Ok(ceiling) => Above::Ceiling(Arc::new(ceiling)),
-            Err(reason) => Above::Broken(format!("the operator's ceiling cannot be used: {reason}").into()),
+            Err(reason) => Above::Broken(reason.into()),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::Host;
 use crate::audit::{Begin, End};
 use crate::code::blocking;
 use crate::error::{ErrorKind, HostError};
-use crate::grant::{Grantable, rule_texts};
+use crate::grantable::{Grantable, rule_texts};
 use secrecy::SecretString;
 use serde::Serialize;
 use std::fmt;

@@ -5,6 +5,7 @@
 //! follow.
 
 use crate::call::CallId;
+use crate::catalog::Unavailable;
 use crate::protect::ProtectError;
 use std::io;
 use wassette_fetch::FetchError;
@@ -93,12 +94,12 @@ pub enum HostError {
         id: ComponentId,
     },
     /// The component is there but cannot be used.
-    #[error("component `{id}` is unavailable: {reason}")]
+    #[error("component `{id}` is unavailable: {}", fault.reason)]
     Unavailable {
         /// The component.
         id: ComponentId,
         /// Why.
-        reason: String,
+        fault: Unavailable,
     },
     /// The component's code cannot be had.
     #[error("component `{id}` is unavailable")]
@@ -342,6 +343,7 @@ impl HostError {
             Self::NotReady { id, source } => {
                 format!("component `{id}` is unavailable: {}", source.agent_text())
             }
+            Self::Unavailable { id, fault } => format!("component `{id}` is unavailable: {}", fault.told),
             Self::Protected(_) => "this path cannot be granted".to_owned(),
             Self::Ceiling(_) | Self::NoCeiling(_) => {
                 "the operator of this server does not allow it; ask them".to_owned()
@@ -355,7 +357,6 @@ impl HostError {
             }
             Self::UnknownTool { .. }
             | Self::UnknownComponent { .. }
-            | Self::Unavailable { .. }
             | Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
             | Self::NotAllowed { .. }

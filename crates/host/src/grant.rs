@@ -6,166 +6,18 @@
 
 use crate::Host;
 use crate::catalog::read_policy;
-use crate::ceiling::Above;
+use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::code::blocking;
 use crate::command::{Actor, Outcome, PolicyChange, PolicyChanged};
 use crate::error::HostError;
+use crate::grantable::{Grantable, rule_texts};
 use crate::protect::Protection;
-use std::fmt;
 use std::sync::Arc;
-use wassette_policy::{
-    AbsolutePath, Effect, EnvironmentRule, Grant, LimitSettings, NetworkRule, NetworkSpec, Policy, RuleError,
-    Rules, StorageRule, StorageSpec,
-};
+use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{ComponentId, Expected, NewRecord, Record, Reference, StoreError};
 
 /// Attempts to change a policy while others change it too.
 const ATTEMPTS_MAX: u32 = 8;
-
-/// What can be granted to a component and taken back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Grantable {
-    /// A rule.
-    Rule(Box<Grant>),
-    /// Limits other than the defaults. Taking them back leaves them to the defaults again, whatever they were.
-    Limits(LimitSettings),
-}
-
-impl Grantable {
-    fn texts(&self) -> Vec<String> {
-        match self {
-            Self::Rule(grant) => vec![grant.text().to_string()],
-            Self::Limits(limits) => limit_texts(limits).collect(),
-        }
-    }
-
-    fn granted_to(&self, policy: &Policy) -> Result<Policy, HostError> {
-        match self {
-            Self::Rule(grant) => policy.granting(grant).map_err(HostError::Grant),
-            Self::Limits(limits) => {
-                let mut rules = policy.rules().clone();
-                for key in limits.keys() {
-                    // Printed by the settings themselves, so that it is read again.
-                    let _always_read = rules.limits.set(key, &limits.text(key).unwrap_or_default());
-                }
-                together(rules)
-            }
-        }
-    }
-
-    fn revoked_from(&self, policy: &Policy) -> Result<Policy, HostError> {
-        match self {
-            Self::Rule(grant) => Ok(policy.revoking(grant)),
-            Self::Limits(limits) => {
-                let mut rules = policy.rules().clone();
-                limits.keys().for_each(|key| rules.limits.clear(key));
-                together(rules)
-            }
-        }
-    }
-}
-
-impl From<Grant> for Grantable {
-    fn from(grant: Grant) -> Self {
-        Self::Rule(Box::new(grant))
-    }
-}
-
-impl fmt::Display for Grantable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts().join(", "))
-    }
-}
-
-/// What sort of thing is granted, for whoever takes something back by its name alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GrantKind {
-    /// Files and folders, by `fs://` URI.
-    Storage,
-    /// Hosts and ranges of addresses.
-    Network,
-    /// Variables, by name.
-    EnvironmentVariable,
-    /// Secrets, by name.
-    Secret,
-}
-
-impl GrantKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Storage,
-        Self::Network,
-        Self::EnvironmentVariable,
-        Self::Secret,
-    ];
-
-    /// As users write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Storage => "storage",
-            Self::Network => "network",
-            Self::EnvironmentVariable => "environment-variable",
-            Self::Secret => "secret",
-        }
-    }
-}
-
-/// Everything that is meant by a name that is to be taken back: for storage the tree, to read and to write; for a
-/// host or a range every rule that is written with it, whatever its ports and methods, and what it means alone; for a
-/// secret its use at every host.
-///
-/// # Errors
-///
-/// [`RuleError`] for a text that names nothing of the kind.
-pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result<Vec<Grantable>, RuleError> {
-    let mut grants = Vec::new();
-    match kind {
-        GrantKind::Storage => {
-            let spec = StorageSpec {
-                uri: name.to_owned(),
-                access: Some(vec!["read".to_owned(), "write".to_owned()]),
-                ..StorageSpec::default()
-            };
-            grants.push(Grant::Storage(StorageRule::new(Effect::Allow, &spec, None)?));
-        }
-        GrantKind::Network => {
-            let alone = NetworkRule::new(Effect::Allow, &peer(name));
-            let named = alone.as_ref().ok().map(NetworkRule::peer);
-            let rules = policy
-                .into_iter()
-                .flat_map(|policy| policy.network(Effect::Allow));
-            let meant = rules.filter(|rule| Some(rule.peer()) == named);
-            grants.extend(meant.cloned().map(Grant::Network));
-            grants.push(Grant::Network(alone?));
-        }
-        GrantKind::EnvironmentVariable => {
-            grants.push(Grant::Environment(EnvironmentRule::new(name, None)?));
-        }
-        GrantKind::Secret => {
-            let rules = policy.into_iter().flat_map(|policy| &policy.rules().secrets);
-            grants.extend(
-                rules
-                    .filter(|rule| rule.name() == name)
-                    .cloned()
-                    .map(Grant::Secret),
-            );
-        }
-    }
-    Ok(grants.into_iter().map(Grantable::from).collect())
-}
-
-/// A host, or a range of addresses, as a network rule names it.
-fn peer(name: &str) -> NetworkSpec {
-    let is_range = name.contains('/') && !name.contains("://");
-    let named = Some(name.to_owned());
-    let (host, cidr) = if is_range { (None, named) } else { (named, None) };
-    NetworkSpec {
-        host,
-        cidr,
-        ..NetworkSpec::default()
-    }
-}
 
 impl Host {
     pub(crate) async fn grant(&self, id: &ComponentId, grant: Grantable) -> Result<Outcome, HostError> {
@@ -330,7 +182,7 @@ impl Host {
             Above::Ceiling(_) => Err(HostError::Ceiling(format!(
                 "no pattern of its `sources` matches `{reference}`"
             ))),
-            Above::Broken(reason) => Err(HostError::NoCeiling(reason.to_string())),
+            Above::Broken(reason) => Err(HostError::NoCeiling(format!("{BROKEN_CEILING}: {reason}"))),
         }
     }
 
@@ -341,7 +193,7 @@ impl Host {
             Above::Ceiling(ceiling) => policy
                 .within(ceiling.policy())
                 .map_err(|excess| HostError::Ceiling(excess.to_string())),
-            Above::Broken(reason) => Err(HostError::NoCeiling(reason.to_string())),
+            Above::Broken(reason) => Err(HostError::NoCeiling(format!("{BROKEN_CEILING}: {reason}"))),
         }
     }
 }
@@ -354,29 +206,6 @@ fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_change
         denied_by: Vec::new(),
         is_changed,
     }
-}
-
-/// Every rule of a policy in one line each, as permits and denials name them.
-pub fn rule_texts(policy: &Policy) -> Vec<String> {
-    let rules = policy.rules();
-    let mut texts: Vec<String> = rules.storage.iter().map(|rule| rule.text().to_string()).collect();
-    texts.extend(rules.network.iter().map(|rule| rule.text().to_string()));
-    texts.extend(rules.environment.iter().map(|rule| rule.text().to_string()));
-    texts.extend(rules.secrets.iter().map(|rule| rule.text().to_string()));
-    texts.extend(
-        rules
-            .tools_deny
-            .iter()
-            .map(|pattern| format!("tools deny \"{pattern}\"")),
-    );
-    texts.extend(limit_texts(&rules.limits));
-    texts
-}
-
-fn limit_texts(limits: &LimitSettings) -> impl Iterator<Item = String> {
-    limits
-        .keys()
-        .filter_map(|key| Some(format!("limit {} {}", key.name(), limits.text(key)?)))
 }
 
 /// A record as it is, but for its policy. What the contract says is kept byte for byte.
@@ -418,19 +247,9 @@ pub(crate) fn together(rules: Rules) -> Result<Policy, HostError> {
 
 /// A grant at the place where its path leads. Asks the disk.
 fn placed(grant: Grantable, protection: &Protection) -> Result<Grantable, HostError> {
-    match storage_rule(&grant) {
+    match grant.storage() {
         Some(rule) => Ok(Grant::Storage(placed_rule(rule, protection)?).into()),
         None => Ok(grant),
-    }
-}
-
-fn storage_rule(grant: &Grantable) -> Option<&StorageRule> {
-    match grant {
-        Grantable::Rule(rule) => match rule.as_ref() {
-            Grant::Storage(rule) => Some(rule),
-            Grant::Network(_) | Grant::Environment(_) | Grant::Secret(_) => None,
-        },
-        Grantable::Limits(_) => None,
     }
 }
 
@@ -457,7 +276,7 @@ fn placed_rule(rule: &StorageRule, protection: &Protection) -> Result<StorageRul
 /// What a grant to be taken back can mean: the path as it is written, and the place where it leads now.
 fn places(grant: Grantable) -> Vec<Grantable> {
     let mut grants = Vec::new();
-    if let Some(rule) = storage_rule(&grant) {
+    if let Some(rule) = grant.storage() {
         let written = rule.pattern().prefix();
         let real = Protection::follow(&written).ok().filter(|real| *real != written);
         let real = real.and_then(|real| moved(rule, &written, &real).ok());
@@ -492,7 +311,9 @@ pub(crate) fn moved(
 mod tests {
     use super::*;
     use crate::catalog::EMPTY_POLICY;
+    use crate::grantable::peer;
     use crate::{Command, ComponentState, ErrorKind, HostConfig, Silent};
+    use wassette_policy::{LimitSettings, NetworkRule};
     use wassette_store::{Artifact, Digest};
 
     /// A host with one component whose record has this policy.
@@ -551,7 +372,7 @@ mod tests {
         let catalog = host.catalog();
         let state = catalog.component(&id).map(|known| known.state.clone());
         assert!(
-            matches!(&state, Some(ComponentState::Unavailable(reason)) if reason.contains("2:15: ")),
+            matches!(&state, Some(ComponentState::Unavailable(fault)) if fault.reason.contains("2:15: ")),
             "{state:?}"
         );
         for command in [
@@ -616,31 +437,5 @@ mod tests {
         let revoke = Command::Revoke(id.clone(), network("a.example.com"));
         assert!(execute(&host, revoke, &agent()).await.expect("revoked"));
         assert_eq!(rules(&host, &id), ["limit memory 32Mi"]);
-    }
-
-    #[test]
-    fn what_is_named_is_taken_back_with_all_that_was_granted_for_it() {
-        let text = "version: \"1.0\"\npermissions: {network: {allow: [{host: \"localhost:8080\", schemes: [http]}, \
-                    {host: localhost}, {host: other.example.com}, {cidr: 10.0.0.0/8}]}}";
-        let policy = Policy::parse(text, &wassette_policy::ParseOptions::default()).expect("a policy");
-        let left = |name| {
-            let grants = revocable(Some(&policy), GrantKind::Network, name).expect("a host");
-            let left = grants.iter().fold(policy.clone(), |policy, grant| {
-                grant.revoked_from(&policy).expect("a policy")
-            });
-            rule_texts(&left)
-        };
-        assert_eq!(
-            left("localhost"),
-            [
-                "network allow cidr \"10.0.0.0/8\"",
-                "network allow host \"other.example.com\""
-            ]
-        );
-        assert_eq!(left("10.0.0.0/8").len(), 3);
-        assert!(
-            revocable(Some(&policy), GrantKind::Storage, "/x")
-                .is_err_and(|e| e.to_string().contains("fs://"))
-        );
     }
 }

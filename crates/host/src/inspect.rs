@@ -2,11 +2,13 @@
 
 use crate::Host;
 use crate::catalog::{Component, ComponentState};
+use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::code::blocking;
 use crate::error::HostError;
-use crate::grant::rule_texts;
+use crate::grantable::rule_texts;
 use serde::Serialize;
 use std::sync::Arc;
+use wassette_policy::{AccessText, Authority, Explanation};
 use wassette_store::{ComponentId, Digest, Reference};
 use wassette_wit::{Docs, Omitted, Tool, ToolName, World, tools};
 
@@ -180,6 +182,38 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Says what would be decided about an access of a loaded component, and why; also of one that cannot be called
+    /// because of the ceiling.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::UnknownComponent`]; [`HostError::Policy`] when its policy cannot be read, and
+    /// [`HostError::NoCeiling`] when the ceiling cannot.
+    pub fn explain(&self, id: &ComponentId, access: &AccessText) -> Result<Explanation, HostError> {
+        let catalog = self.catalog();
+        let component = catalog
+            .component(id)
+            .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+        let policy = component.policy.as_ref().ok_or_else(|| HostError::Policy {
+            id: id.clone(),
+            reason: match &component.state {
+                ComponentState::Ready => String::new(),
+                ComponentState::Unavailable(fault) => fault.reason.clone(),
+            },
+        })?;
+        let ceiling = match &*self.above() {
+            Above::Nothing => None,
+            Above::Ceiling(ceiling) => Some(Arc::clone(ceiling.policy())),
+            Above::Broken(reason) => {
+                return Err(HostError::NoCeiling(format!("{BROKEN_CEILING}: {reason}")));
+            }
+        };
+        let authority = Authority::new(Arc::clone(policy), ceiling, &self.inner.config.limits);
+        Ok(authority.explain_text(access))
+    }
+}
+
 fn of_loaded(component: &Component) -> Inspection {
     Inspection {
         id: component.id.clone(),
@@ -191,7 +225,7 @@ fn of_loaded(component: &Component) -> Inspection {
         missing: Vec::new(),
         unavailable: match &component.state {
             ComponentState::Ready => None,
-            ComponentState::Unavailable(reason) => Some(reason.clone()),
+            ComponentState::Unavailable(fault) => Some(fault.reason.clone()),
         },
         rules: component.policy().map(rule_texts),
         withheld: component.withheld().cloned().collect(),

@@ -15,6 +15,7 @@ mod code;
 mod command;
 mod error;
 mod grant;
+mod grantable;
 mod inspect;
 mod load;
 mod protect;
@@ -37,13 +38,13 @@ use wassette_sandbox::{Sandbox, SandboxConfig};
 use wassette_store::{Look, Store};
 
 pub use call::{CallId, CallReport, CallResult, Failure, FailureKind};
-pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, Revision};
+pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, Revision, Unavailable};
 pub use ceiling::read_text;
 pub use command::{
     Actor, Change, Command, LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Silent, Step,
 };
 pub use error::{ErrorKind, HostError, OpenHostError};
-pub use grant::{GrantKind, Grantable, revocable, rule_texts};
+pub use grantable::{GrantKind, Grantable, revocable, rule_texts};
 pub use inspect::{Ability, Inspection};
 pub use protect::{ProtectError, Whose};
 pub use secrecy::SecretString;
@@ -276,7 +277,7 @@ impl Host {
             inner.code.retain(&next);
             let revision = next.revision();
             if let (Above::Broken(reason), false) = (above.as_ref(), same_terms) {
-                tracing::error!(%reason, "nothing is allowed");
+                tracing::error!(%reason, "the ceiling cannot be used, so nothing is allowed");
             }
             *inner.above.write().unwrap_or_else(PoisonError::into_inner) = above;
             let next = Arc::new(next);

@@ -43,7 +43,7 @@ impl Host {
         if known.is_some_and(|known| is_same(known, &artifact, &contract)) {
             // The bytes may have been damaged on the disk since, and loading again is the advice then.
             drop(self.keep(&artifact).await?);
-            return Ok(loaded(id, &artifact, Change::Unchanged, &contract.tools));
+            return Ok(self.offered(loaded(id, &artifact, Change::Unchanged, &contract.tools)));
         }
         progress.report(Step::Compile, 2, STEPS);
         self.inner
@@ -67,7 +67,19 @@ impl Host {
         )?;
         self.commit(&artifact, &record, expected).await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
-        Ok(loaded)
+        Ok(self.offered(loaded))
+    }
+
+    /// The same with those tools alone that are offered: its policy or the ceiling may withhold some.
+    fn offered(&self, mut loaded: Loaded) -> Loaded {
+        if let Some(component) = self.catalog().component(&loaded.id) {
+            loaded.tools = component
+                .tools
+                .iter()
+                .map(|tool| tool.tool.name.clone())
+                .collect();
+        }
+        loaded
     }
 
     /// Everything that can be known about the component without running it.

@@ -425,9 +425,9 @@ fn component_json(component: &Component) -> Json {
         "tools": tools,
         "tools_count": tools.len(),
     });
-    if let (ComponentState::Unavailable(reason), Some(fields)) = (&component.state, json.as_object_mut()) {
+    if let (ComponentState::Unavailable(fault), Some(fields)) = (&component.state, json.as_object_mut()) {
         fields.insert("state".to_owned(), "unavailable".into());
-        fields.insert("reason".to_owned(), reason.as_str().into());
+        fields.insert("reason".to_owned(), fault.told.as_str().into());
     }
     json
 }
