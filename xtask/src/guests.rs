@@ -116,6 +116,14 @@ const FOLDERS: [Folder; 2] = [
         sources: &["tests/guests/rust", "tests/guests/wit"],
         sums: "tests/guests/built/SHA256SUMS",
         guests: &[
+            Guest {
+                kind: Kind::Bare,
+                ..guest(
+                    "files",
+                    "tests/guests/wit/files.wit",
+                    "tests/guests/built/files.wasm",
+                )
+            },
             guest(
                 "hostile",
                 "tests/guests/wit/hostile.wit",

@@ -187,7 +187,7 @@ enum Failure {
 }
 
 fn new_store(prepared: &Prepared, control: Arc<Control>) -> Store<State> {
-    let state = State::new(control, Arc::clone(&prepared.shared.network));
+    let state = State::new(control, &prepared.shared);
     let limits = state.gate.limits();
     let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
     let mut store = Store::new(&prepared.core.engine, state);

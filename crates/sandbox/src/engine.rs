@@ -1,6 +1,7 @@
 //! The engine, configured once: which wasm is accepted, how memory is handed out, how guests are stopped.
 
 use crate::component::{PrepareError, Prepared, compile, scan};
+use crate::filesystem::FileHost;
 use crate::linker::linker;
 use crate::network::{Network, NetworkConfig};
 use crate::state::State;
@@ -114,7 +115,7 @@ pub enum NewSandboxError {
 /// Compiles components and runs their functions.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all prepared components share.
@@ -125,6 +126,7 @@ pub(crate) struct Shared {
     /// Made when the first component needs it.
     concurrent: OnceLock<Arc<Core>>,
     guests: OnceLock<Runtime>,
+    pub(crate) files: Arc<FileHost>,
 }
 
 /// One engine and what belongs to it.
@@ -204,6 +206,7 @@ impl Sandbox {
                 plain: Arc::new(plain),
                 concurrent,
                 guests,
+                files: Arc::new(FileHost::new()),
             }),
         })
     }
@@ -212,6 +215,12 @@ impl Sandbox {
     #[must_use]
     pub fn allocation(&self) -> Allocation {
         self.shared.config.allocation
+    }
+
+    /// File operations that are still inside the kernel although their calls have ended.
+    #[must_use]
+    pub fn lingering(&self) -> usize {
+        self.shared.files.lingering()
     }
 
     /// Names the engine's version, settings and target. Compiled code is good for one fingerprint.
@@ -312,7 +321,13 @@ impl Shared {
             .enable_time()
             .enable_io()
             .build()?;
-        Ok(self.guests.get_or_init(|| runtime))
+        if let Err(second) = self.guests.set(runtime) {
+            // Two first calls at the same time. See `drop` for why it is not simply dropped.
+            second.shutdown_background();
+        }
+        self.guests
+            .get()
+            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
     }
 }
 

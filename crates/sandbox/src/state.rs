@@ -1,10 +1,12 @@
 //! What one call owns inside its wasm store. Built from nothing for each call and dropped with it.
 
 use crate::control::{Control, Ended};
+use crate::engine::Shared;
 use crate::error::Limit;
+use crate::filesystem::Session;
 use crate::gate::Gate;
 use crate::limits::{Ledger, Stopwatch};
-use crate::network::{Network, Outbound, may_use};
+use crate::network::{Outbound, may_use};
 use crate::pace::Paced;
 use crate::stdio::{Capture, GuestOutput};
 use std::future::ready;
@@ -27,6 +29,7 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     /// Only if the component has a share of the processor.
     pub(crate) paced: Option<Paced>,
+    pub(crate) files: Session,
     /// The limit that made [`State::look`] interrupt the guest.
     pub(crate) interrupted: Option<Limit>,
     pub(crate) outbound: Outbound,
@@ -39,7 +42,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(control: Arc<Control>, network: Arc<Network>) -> Self {
+    pub(crate) fn new(control: Arc<Control>, shared: &Shared) -> Self {
         let gate = Gate::new(control);
         let limits = gate.limits();
         let share = limits.cpu_share_millicores;
@@ -55,10 +58,11 @@ impl State {
             table,
             paced,
             interrupted: None,
-            outbound: Outbound::new(gate.clone(), network),
+            outbound: Outbound::new(gate.clone(), Arc::clone(&shared.network)),
             sockets_made: 0,
             wasi: context(&gate, &stdout, &stderr),
             http,
+            files: Session::new(gate.clone(), Arc::clone(&shared.files)),
             gate,
             stdout,
             stderr,
