@@ -450,6 +450,12 @@ fn hidden_functions_are_no_tools() {
     assert!(!home.run(&["tool", "list"]).stdout.contains("needy_read-"));
     home.json(&["permission", "reset", "needy"]);
     assert!(home.run(&["tool", "list"]).stdout.contains("needy_read-stdin"));
+    let ceiling = home.policy_file("ceiling.yaml", "{tools: {deny: [\"write-*\"]}}");
+    let below = home.run(&["--ceiling", &ceiling, "tool", "list"]).stdout;
+    assert!(
+        !below.contains("needy_write-") && below.contains("needy_read-stdin"),
+        "{below}"
+    );
 }
 
 #[test]
