@@ -93,6 +93,38 @@ fn a_granted_folder_is_allowed_and_nothing_beside_it() {
 }
 
 #[test]
+fn a_guest_reads_and_writes_what_it_was_granted() {
+    let (home, folder) = needy();
+    let link = home.path().canonicalize().unwrap().join("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let invoke =
+        |tool: &str, arguments: Json| home.run(&["tool", "invoke", tool, "--args", &arguments.to_string()]);
+    let read = |path: &Path| invoke("needy_read-file", json!({ "path": path }));
+    let write = |path: &Path| invoke("needy_write-file", json!({ "path": path, "text": "new" }));
+    assert_eq!(read(&folder.join("a.txt")).code, 5);
+    home.grant(&["storage", "needy", &uri(&link), "--access", "read"]);
+    let seen = read(&link.join("a.txt"));
+    assert!(
+        seen.stdout.contains("secret-free"),
+        "{} {}",
+        seen.stdout,
+        seen.stderr
+    );
+    assert_eq!(write(&link.join("b.txt")).code, 5);
+    assert!(!folder.join("b.txt").exists());
+    home.grant(&["storage", "needy", &uri(&folder), "--access", "read,write"]);
+    let written = write(&folder.join("b.txt"));
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    assert_eq!(std::fs::read_to_string(folder.join("b.txt")).unwrap(), "new");
+    home.revoke(&["storage", "needy", &uri(&folder), "--access", "write"]);
+    assert_eq!(write(&folder.join("c.txt")).code, 5);
+    assert!(read(&folder.join("a.txt")).stdout.contains("secret-free"));
+    home.json(&["permission", "reset", "needy"]);
+    assert_eq!(read(&folder.join("a.txt")).code, 5);
+    assert_eq!(read(&link.join("a.txt")).code, 5);
+}
+
+#[test]
 fn what_must_never_be_granted_is_refused_with_the_reason() {
     let (home, folder) = needy();
     let root = home.path().canonicalize().unwrap();
