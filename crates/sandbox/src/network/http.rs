@@ -135,6 +135,8 @@ impl Exchange {
             times,
             ..
         } = self;
+        // The time for the connection is another one.
+        progress.mark();
         let mut connection = Box::pin(connection);
         let (answer, is_open) = {
             let answer = pin!(within(times.first_byte, &progress, sender.send_request(request)));

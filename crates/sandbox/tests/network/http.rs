@@ -5,7 +5,7 @@ use crate::server::{Server, Step, answer, send};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use wassette_policy::Limits;
-use wassette_sandbox::{CallError, Limit};
+use wassette_sandbox::{CallError, Limit, TrapClass};
 
 const DENIED: &str = "ErrorCode::HttpRequestDenied";
 const PROHIBITED: &str = "ErrorCode::DestinationIpProhibited";
@@ -555,6 +555,26 @@ async fn what_goes_out_is_counted_before_it_goes() {
         over(&guest, "send", with(request(&url(&server)), headers)).await,
         limit
     );
+}
+
+#[tokio::test]
+async fn the_headers_of_a_request_are_bounded() {
+    let server = Server::start(answer("ok")).await;
+    let guest = Guest::new(&local(&server));
+    let long = |bytes: usize| {
+        with(
+            request(&url(&server)),
+            json!({ "headers": [["x-long", "y".repeat(bytes)]] }),
+        )
+    };
+    assert_eq!(guest.send(long(32_000)).await.1, fine("ok"));
+    // WASI has no word for it: wasmtime ends the guest.
+    let class = TrapClass::ComponentModel;
+    assert_eq!(
+        over(&guest, "send", long(33_000)).await,
+        CallError::Trap { class }
+    );
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
