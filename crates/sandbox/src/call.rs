@@ -368,7 +368,8 @@ fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
     if text.contains("instance count too high") {
         return Some(Limit::Instances { max: INSTANCES_MAX });
     }
-    if text.contains("cannot allocate another handle") {
+    // Also when a guest that has as many as it may lends one to the host.
+    if text.contains("store handle limit exceeded") {
         return Some(Limit::Handles { max: limits.handles });
     }
     if text.contains("requested len") {

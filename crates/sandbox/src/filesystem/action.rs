@@ -349,6 +349,10 @@ pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// Reads some bytes; fewer or none at the end of the file.
 pub(super) fn read_at(fd: &OwnedFd, length: usize, at: u64, pace: Pace) -> Result<Vec<u8>, Stop> {
+    // No file is as long as that, and the kernel takes the largest of them for "where it was read last".
+    if i64::try_from(at).is_err() {
+        return Ok(Vec::new());
+    }
     let mut bytes = vec![0; length.min(CHUNK_BYTES)];
     if bytes.is_empty() {
         return Ok(bytes);
