@@ -7,6 +7,7 @@
 //! The tests use the checked-in components unless `WASSETTE_GUESTS` names a folder: [`Toolchain::built`],
 //! which this task fills, is such a folder.
 
+mod attacks;
 mod docs;
 
 use crate::foreign;
@@ -28,6 +29,9 @@ pub(crate) struct Options {
     /// Leave the checked-in components as they are, and fail when they do not belong to their sources.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Build the hostile ones only, which takes seconds.
+    #[arg(long)]
+    pub(crate) hostile: bool,
 }
 
 /// Builds them all; sets up the tools first, which takes no time when they are there.
@@ -37,6 +41,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let built = toolchain.built();
     fs::create_dir_all(&built)?;
     let mut steps = Steps::default();
+    steps.run("hostile guests", || attacks::run(&toolchain, options.check))?;
+    if options.hostile {
+        return Ok(());
+    }
     for folder in &FOLDERS {
         steps.run(&format!("Rust guests of `{}`", folder.workspace), || {
             folder.build(&toolchain)
@@ -255,15 +263,20 @@ impl Folder {
         for source in self.sources {
             collect(&root.join(source), &mut files)?;
         }
-        files.sort();
-        files.dedup();
-        let mut text = String::new();
-        for file in files {
-            let path = relative(base, &file);
-            text.push_str(&format!("{}  {path}\n", digest(&fs::read(&file)?)));
-        }
-        Ok(text)
+        sums(base, files)
     }
+}
+
+/// The digests of files in the form of `sha256sum`, sorted by path, as seen from the folder `base`.
+fn sums(base: &Path, mut files: Vec<PathBuf>) -> Result<String> {
+    files.sort();
+    files.dedup();
+    let mut text = String::new();
+    for file in files {
+        let path = relative(base, &file);
+        text.push_str(&format!("{}  {path}\n", digest(&fs::read(&file)?)));
+    }
+    Ok(text)
 }
 
 impl Guest {

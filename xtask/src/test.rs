@@ -49,7 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         // Sets up the tools first, which takes no time when they are there.
         steps.run("set-up and guests", || {
-            guests::run(&guests::Options { check: true })
+            guests::run(&guests::Options {
+                check: true,
+                hostile: false,
+            })
         })?;
         environment(&Toolchain::open()?)
     };
