@@ -21,3 +21,4 @@ mod permissions;
 mod stdio;
 mod store;
 mod support;
+mod zoo;

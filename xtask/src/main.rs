@@ -17,6 +17,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod zoo;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure the release build beside the raw engine and a Node server.
     Bench(bench::Options),
+    /// Let the hostile components loose and print what came of each.
+    Zoo(zoo::Options),
     /// Run what continuous integration runs (`.ci/run`).
     Ci,
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Guests(options) => guests::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Zoo(options) => zoo::run(&options),
         Task::Ci => step::script(".ci/run"),
     };
     match result {
