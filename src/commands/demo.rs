@@ -9,10 +9,12 @@ use crate::output::{line, shown};
 use crate::starters::DEMO;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wassette_host::{
     Actor, CallReport, CallResult, Command, Failure, FailureKind, Host, HostConfig, Limits, LoadRequest,
-    Reference, Silent,
+    ParseOptions, Policy, Reference, Silent,
 };
 
 /// Guest time of one call in the demo: long enough to see that a loop is stopped, short enough to wait for.
@@ -29,13 +31,51 @@ pub(crate) async fn run(config: &Config) -> Result<(), Exit> {
     demo.sandbox = config.host().sandbox;
     let host = Host::open(demo).await?;
     let stage = Stage { host };
+    let granted = Granted::make(folder.path())?;
     stage.load().await?;
     stage.call().await?;
     stage.deny().await?;
+    // Elsewhere no folder can be granted, because it could not be enforced.
+    if cfg!(unix) {
+        stage.grant(&granted).await?;
+    }
     stage.contain().await?;
     connect()?;
     stage.host.close().await;
     folder.close().map_err(Exit::failed)
+}
+
+/// A folder that is granted, and what lies in it and beside it.
+struct Granted {
+    folder: String,
+    inside: String,
+    outside: String,
+    /// In the folder, and leads out of it.
+    link: String,
+}
+
+impl Granted {
+    fn make(stage: &Path) -> Result<Self, Exit> {
+        let stage = stage.canonicalize().map_err(Exit::failed)?;
+        let folder = stage.join("notes");
+        let (inside, outside, link) = (
+            folder.join("note.txt"),
+            stage.join("diary.txt"),
+            folder.join("link.txt"),
+        );
+        fs::create_dir(&folder).map_err(Exit::failed)?;
+        fs::write(&inside, "buy milk").map_err(Exit::failed)?;
+        fs::write(&outside, "secret").map_err(Exit::failed)?;
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&outside, &link).map_err(Exit::failed)?;
+        let text = |path: PathBuf| path.display().to_string();
+        Ok(Self {
+            folder: text(folder),
+            inside: text(inside),
+            outside: text(outside),
+            link: text(link),
+        })
+    }
 }
 
 /// The host the demo plays on.
@@ -116,8 +156,46 @@ impl Stage {
         Ok(())
     }
 
+    /// What a person grants works, and what lies beside it does not.
+    async fn grant(&self, granted: &Granted) -> Result<(), Exit> {
+        title("4. A person grants one folder, and nothing more is allowed")?;
+        let text = format!(
+            "version: \"1.0\"\npermissions:\n  storage:\n    allow:\n      - {{uri: \"fs://{}\", access: [read]}}\n",
+            granted.folder
+        );
+        let policy = Policy::parse(&text, &ParseOptions::default()).map_err(Exit::failed)?;
+        for line_of_policy in text.lines() {
+            line(&format!("    {line_of_policy}"))?;
+        }
+        let attach = Command::Attach("needy".parse().map_err(Exit::failed)?, Box::new(policy));
+        self.host.execute(attach, &Actor::Operator, &Silent).await?;
+        let value = self
+            .succeed("needy_read-file", json!({ "path": granted.inside }))
+            .await?;
+        line(&format!("    {value}"))?;
+        for (tool, arguments) in [
+            ("needy_read-file", json!({ "path": granted.outside })),
+            ("needy_read-file", json!({ "path": granted.link })),
+            (
+                "needy_write-file",
+                json!({ "path": granted.inside, "text": "changed" }),
+            ),
+        ] {
+            let report = self.called(tool, &arguments).await?;
+            let failure = failed(tool, &report)?;
+            line(&format!("    the component got: {}", shown(&failure.message)))?;
+            let denied = report.accesses.iter().find(|access| !access.allowed);
+            let denied = denied.ok_or_else(|| broken(tool, "nothing was denied"))?;
+            line(&format!(
+                "    denied: {}; it lacks {}",
+                denied.access, denied.lacks
+            ))?;
+        }
+        Ok(())
+    }
+
     async fn contain(&self) -> Result<(), Exit> {
-        title("4. What misbehaves is stopped or contained")?;
+        title("5. What misbehaves is stopped or contained")?;
         for (tool, arguments) in [
             ("hostile_spin", json!({})),
             ("hostile_recurse", json!({ "depth": 0 })),
@@ -228,7 +306,7 @@ fn quoted(path: &str) -> Cow<'_, str> {
 
 /// The lines to paste into clients.
 fn connect() -> Result<(), Exit> {
-    title("5. Add it to your agent")?;
+    title("6. Add it to your agent")?;
     let program = std::env::current_exe().map_err(Exit::failed)?;
     let command = program.display().to_string();
     let program = quoted(&command);

@@ -1,4 +1,6 @@
 //! Grants, from the command line to a running server: each with and without, and every way to ask for what must not be.
+//!
+//! Long because every kind of grant is here twice, with and without.
 
 use crate::support::{Client, Home, Ran, guest};
 use serde_json::{Value as Json, json};

@@ -1,4 +1,6 @@
 //! What each rule allows, as a table: a grant, what it lets through, and what is next to it and stays shut.
+//!
+//! Long because it is one table for each sentence of docs/policy.md.
 
 use super::{authority, below, check};
 use crate::{

@@ -1,4 +1,6 @@
 //! How rules are read, what is wrong with those that cannot be, and what they look like when printed.
+//!
+//! Long because it is one table for each form of each rule.
 
 use super::{effect, network_spec, policy};
 use crate::{

@@ -1,4 +1,6 @@
 //! The functions of `wasi:filesystem`, each of them short: understand, have it decided, have it done.
+//!
+//! Long because the interface has that many functions, and each is here once.
 
 use super::action::{self, Opening, WriteAt, code};
 use super::convert::{self, describe, identity, inode};
@@ -78,8 +80,10 @@ impl preopens::Host for Files<'_> {
             // Without threads there are no folders, and the root says why when it is used.
             nodes = folders.await.unwrap_or_default();
         }
-        nodes.retain(|(path, _)| !path.is_root());
-        nodes.push((AbsolutePath::root(), false));
+        // Sorted by path, the root would come first.
+        let root = nodes.iter().position(|(path, _)| path.is_root());
+        let root = root.map_or_else(|| (AbsolutePath::root(), false), |at| nodes.remove(at));
+        nodes.push(root);
         let mut listed = Vec::with_capacity(nodes.len());
         for (path, is_writable) in nodes {
             let name = path.to_string();

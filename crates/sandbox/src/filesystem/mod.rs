@@ -21,6 +21,7 @@ mod closed;
 mod convert;
 #[cfg(unix)]
 mod host;
+#[cfg(unix)]
 mod jobs;
 #[cfg(unix)]
 mod kernel;
@@ -42,7 +43,6 @@ use closed as system;
 #[cfg(unix)]
 use session as system;
 
-pub(crate) use jobs::Jobs;
 pub(crate) use system::{FileHost, Session};
 
 mod bindings {

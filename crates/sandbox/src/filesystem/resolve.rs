@@ -4,6 +4,8 @@
 //! when the kernel meets a link is it followed here, one step at a time, and where it leads is decided anew before
 //! anything is looked at there; then the kernel is asked again for the path without links, which it must find to be
 //! without links. Whoever exchanges a folder for a link in between is met with another refusal.
+//!
+//! Long because the two ways to resolve a path, the kernel's and ours, must be read side by side.
 
 use super::Session;
 use super::kernel::{Pace, Spot, Stop};

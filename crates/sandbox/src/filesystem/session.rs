@@ -1,12 +1,13 @@
 //! What one call has open, and how its operations get to the kernel.
 
+use super::FileError;
 use super::action::{Opened, code};
+use super::jobs::Jobs;
 use super::kernel::{Kernel, Pace, Stop};
 use super::listing::Listing;
 use super::resolve::Halt;
 use super::root::Roots;
 use super::types::{DescriptorFlags, DescriptorType, ErrorCode};
-use super::{FileError, Jobs};
 use crate::gate::Gate;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};

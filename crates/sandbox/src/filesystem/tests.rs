@@ -450,7 +450,7 @@ async fn a_link_leads_only_where_the_grant_does() {
         assert!(
             decisions
                 .iter()
-                .all(|d| !!d.access.contains(&world.access("{at}/out/")) || !d.allowed),
+                .all(|d| !d.access.contains(&world.access("{at}/out/")) || !d.allowed),
             "{decisions:#?}"
         );
     }
