@@ -177,4 +177,19 @@ fn show_usage(report: &CallReport) {
         usage.cpu,
         usage.memory_bytes / 1024
     ));
+    let moved: Vec<_> = [
+        (usage.requests, "HTTP requests"),
+        (usage.egress_bytes, "bytes sent"),
+        (usage.ingress_bytes, "bytes received"),
+        (usage.file_read_bytes, "bytes read from files"),
+        (usage.file_write_bytes, "bytes written to files"),
+        (usage.files, "files made"),
+    ]
+    .into_iter()
+    .filter(|(amount, _)| *amount > 0)
+    .map(|(amount, what)| format!("{amount} {what}"))
+    .collect();
+    if !moved.is_empty() {
+        note(&format!("moved: {}", moved.join(", ")));
+    }
 }

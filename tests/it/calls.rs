@@ -367,3 +367,24 @@ fn a_ceiling_that_comes_down_ends_calls_too() {
     let answer = client.answer(id);
     assert!(failure(&answer).starts_with("the call was ended: "), "{answer}");
 }
+
+#[test]
+fn what_a_failed_call_moved_is_shown_and_written_down() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let home = Home::new();
+    home.load(&guest("needy"));
+    home.json(&["permission", "grant", "network", "needy", &host]);
+    let peer = std::thread::spawn(move || drop(listener.accept()));
+    let arguments = json!({ "url": format!("{host}/a") }).to_string();
+    let ran = home.run(&["tool", "invoke", "needy_get-url", "--args", &arguments]);
+    peer.join().unwrap();
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("moved: 1 HTTP requests, "),
+        "{}",
+        ran.stderr
+    );
+    let ended = home.audit().into_iter().find(|line| line["event"] == "call.end");
+    assert_eq!(ended.unwrap()["requests"], 1);
+}

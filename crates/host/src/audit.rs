@@ -67,6 +67,9 @@ pub(crate) enum End<'a> {
         accesses: &'a [Decision],
         #[serde(skip_serializing_if = "is_zero")]
         accesses_unlisted: u64,
+        /// File operations of this and other calls that the kernel still holds after their call was ended.
+        #[serde(skip_serializing_if = "is_zero")]
+        lingering: u64,
     },
     #[serde(rename = "command.end")]
     Command {
@@ -239,6 +242,7 @@ pub(crate) fn call_end<'a>(outcome: &'static str, usage: Usage, reason: Option<&
         used: usage.into(),
         accesses: &[],
         accesses_unlisted: 0,
+        lingering: 0,
     }
 }
 

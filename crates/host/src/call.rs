@@ -111,6 +111,12 @@ struct Pending<'a> {
     authority: Arc<Authority>,
 }
 
+/// A guest's report, and what it left in the kernel.
+struct Concluded {
+    report: GuestReport,
+    lingering: u64,
+}
+
 /// What came of a call that could be run.
 enum Ran {
     Guest(GuestReport),
@@ -150,7 +156,11 @@ impl Host {
             authority,
         };
         match self.run(pending).await {
-            Ok(Ran::Guest(report)) => conclude(&found.tool, report, entry),
+            Ok(Ran::Guest(report)) => {
+                let lingering = self.lingering(&report);
+                let concluded = Concluded { report, lingering };
+                conclude(&found.tool, concluded, entry)
+            }
             Ok(Ran::Refused(refusal)) => turn_away(&refusal, entry),
             Err(error) => {
                 let reason = error.agent_text();
@@ -208,6 +218,22 @@ impl Host {
         }
     }
 
+    /// File operations that the kernel holds longer than their calls, asked when a call was ended by force.
+    fn lingering(&self, report: &GuestReport) -> u64 {
+        match report.result {
+            Err(CallError::Revoked { .. } | CallError::Limit { .. }) => {
+                u64::try_from(self.inner.sandbox.lingering()).unwrap_or(u64::MAX)
+            }
+            Err(
+                CallError::Trap { .. }
+                | CallError::Exit { .. }
+                | CallError::NoSuchFunction { .. }
+                | CallError::Panic,
+            )
+            | Ok(_) => 0,
+        }
+    }
+
     /// Puts a call on the list of those in flight.
     fn begin(&self, pending: &Pending<'_>, surroundings: Arc<Surroundings>) -> (Arc<Control>, InFlight) {
         let Pending {
@@ -259,7 +285,8 @@ fn decode(tool: &Tool, arguments: &Json, bytes_max: u64) -> Result<Vec<Value>, H
 }
 
 /// Encodes the result and ends the audit entry. A result whose end cannot be written is withheld.
-fn conclude(tool: &Tool, report: GuestReport, entry: Entry) -> Result<CallReport, HostError> {
+fn conclude(tool: &Tool, concluded: Concluded, entry: Entry) -> Result<CallReport, HostError> {
+    let Concluded { report, lingering } = concluded;
     let GuestReport {
         result,
         accesses,
@@ -289,6 +316,7 @@ fn conclude(tool: &Tool, report: GuestReport, entry: Entry) -> Result<CallReport
         used: usage.into(),
         accesses: &accesses,
         accesses_unlisted,
+        lingering,
     };
     end(entry, &line)?;
     if is_ours {
