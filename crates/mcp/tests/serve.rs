@@ -171,6 +171,9 @@ async fn an_agent_of_the_handshake_era_loads_lists_calls_and_unloads() {
         "load-component",
         "unload-component",
         "list-components",
+        "get-policy",
+        "revoke-permission",
+        "reset-permission",
         "calc_add",
         "calc_spin",
     ];
