@@ -137,6 +137,18 @@ fn names(list: &Json) -> Vec<&str> {
         .collect()
 }
 
+/// Our tools, then those of the component that the agent loads.
+const OFFERED: [&str; 8] = [
+    "load-component",
+    "unload-component",
+    "list-components",
+    "get-policy",
+    "revoke-permission",
+    "reset-permission",
+    "calc_add",
+    "calc_spin",
+];
+
 #[tokio::test]
 async fn an_agent_of_the_handshake_era_loads_lists_calls_and_unloads() {
     let mut client = connect().await;
@@ -167,17 +179,7 @@ async fn an_agent_of_the_handshake_era_loads_lists_calls_and_unloads() {
         json!("notifications/tools/list_changed")
     );
     let (list, _) = client.ask(2, "tools/list", json!({})).await;
-    let expected = [
-        "load-component",
-        "unload-component",
-        "list-components",
-        "get-policy",
-        "revoke-permission",
-        "reset-permission",
-        "calc_add",
-        "calc_spin",
-    ];
-    assert_eq!(names(&list), expected);
+    assert_eq!(names(&list), OFFERED);
     assert_eq!(list["result"].get("resultType"), None);
 
     let (sum, _) = client
