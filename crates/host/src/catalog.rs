@@ -482,6 +482,7 @@ mod tests {
             origin: "file:///x.wasm".to_owned(),
             policy: policy.to_owned(),
             contract: contract.to_owned(),
+            provenance: "{}".to_owned(),
             epoch,
             installed_ms: 0,
         }
@@ -496,6 +497,7 @@ mod tests {
         let snapshot = Snapshot {
             epoch: 1,
             records: vec![record("a", 1, policy, contract)],
+            ..Snapshot::default()
         };
         let catalog = with_terms(above, |terms| Catalog::empty().next(snapshot, terms, false));
         let mut components = catalog.components();
@@ -667,6 +669,7 @@ mod tests {
                 record("a", 1, EMPTY_POLICY, &contract),
                 record("b", b, EMPTY_POLICY, &contract),
             ],
+            ..Snapshot::default()
         };
         let next = |catalog: &Catalog, snapshot, same_terms| {
             with_terms(&Above::Nothing, |terms| catalog.next(snapshot, terms, same_terms))

@@ -216,6 +216,7 @@ fn with_policy(record: Record, policy: String) -> NewRecord {
         origin: record.origin,
         policy,
         contract: record.contract,
+        provenance: record.provenance,
         installed_ms: record.installed_ms,
     }
 }
@@ -333,6 +334,7 @@ mod tests {
             origin: artifact.origin.to_string(),
             policy: policy.to_owned(),
             contract: r#"{"version":1,"imports":[],"tools":[],"omitted":[]}"#.to_owned(),
+            provenance: "{}".to_owned(),
             installed_ms: 1,
         };
         let committed = host.inner.store.commit(&record, Expected::Absent).await;

@@ -126,6 +126,7 @@ impl Host {
             digest: loaded.digest,
             origin: loaded.origin.clone(),
             policy: policy.to_owned(),
+            provenance: "{}".to_owned(),
             contract: serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?,
             installed_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         })

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Artifact, Digest, StoreError, error, fs};
+use crate::{Artifact, Digest, DigestBuilder, StoreError, error, failpoint, fs};
 
 /// Largest blob that is taken or read. The host's own limit for components is far below; this one keeps a
 /// strange file in our folder from filling the memory.
@@ -75,6 +75,37 @@ impl Blobs {
         Ok(bytes)
     }
 
+    /// Reads the bytes with this digest piece by piece and checks them; says how many there are. Blocks.
+    pub(crate) fn verify(&self, digest: &Digest) -> Result<u64, StoreError> {
+        self.stream(digest, fs::read_pieces)
+    }
+
+    /// Copies the blob to another such folder, durably but for its name, and checks it. Blocks.
+    pub(crate) fn copy(&self, digest: &Digest, folder: &Path) -> Result<u64, StoreError> {
+        let target = folder.join(digest.hex());
+        self.stream(digest, |path, piece| fs::copy(path, &target, piece))
+    }
+
+    fn stream(
+        &self,
+        digest: &Digest,
+        read: impl FnOnce(&Path, &mut dyn FnMut(&[u8])) -> io::Result<u64>,
+    ) -> Result<u64, StoreError> {
+        let path = self.path(digest);
+        let mut builder = DigestBuilder::new();
+        let bytes = read(&path, &mut |piece| builder.update(piece));
+        let bytes = bytes.map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return StoreError::NoBlob(*digest);
+            }
+            StoreError::io("copy", &path, source)
+        })?;
+        if builder.finish() != *digest {
+            return Err(StoreError::DamagedBlob { path });
+        }
+        Ok(bytes)
+    }
+
     /// Checks that there is a blob, without reading it. Blocks.
     pub(crate) fn require(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.path(digest);
@@ -97,6 +128,7 @@ impl Blobs {
                 continue;
             }
             fs::remove(&entry.path).map_err(|source| StoreError::io("remove", &entry.path, source))?;
+            failpoint::reached("collect: one blob removed");
             count += 1;
             bytes += entry.bytes;
         }

@@ -1,4 +1,4 @@
-//! The records, in `SQLite`.
+//! The database: opening, transactions, errors. What is in it: `database/`.
 //!
 //! WAL, synced at every commit; one connection, opened once and kept, because [`crate::look`] relies on the
 //! shared-memory file staying in place. Every write is one `IMMEDIATE` transaction that takes the store's
@@ -11,38 +11,41 @@
 //!
 //! The SQL is what PostgreSQL reads too; it becomes the shared backend.
 
-use std::collections::HashSet;
+mod feeds;
+mod records;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr as _, Sqlite, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite, SqliteConnection, SqlitePool};
 
-use crate::{ComponentId, Digest, Expected, NewRecord, OpenStoreError, Record, Snapshot, StoreError};
+pub(crate) use records::Needed;
+
+use crate::{OpenStoreError, StoreError, failpoint};
 
 /// The schema's history. Never edit one that was released: its checksum is kept in every database.
 ///
 /// Listed by hand: `sqlx::migrate!` would build the library's macros, with a second database, for one list.
-fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "records".into(),
-        MigrationType::Simple,
-        include_str!("../migrations/0001_records.sql").into_sql_str(),
-        false,
-    )])
+pub(crate) fn migrator() -> Migrator {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, name.into(), kind, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "records", include_str!("../migrations/0001_records.sql")),
+        migration(
+            2,
+            "supply chain",
+            include_str!("../migrations/0002_supply_chain.sql"),
+        ),
+    ])
 }
 
 /// Longest wait for another process's transaction. Ours take milliseconds.
 const BUSY_MAX: Duration = Duration::from_secs(10);
-
-/// Largest record that is taken: policy and contract together. A contract of the most tools a component
-/// may have is a few megabytes.
-const RECORD_BYTES_MAX: u64 = 32 << 20;
 
 /// The database of one store.
 #[derive(Debug)]
@@ -107,160 +110,29 @@ impl Database {
         }
     }
 
-    /// Reads everything as of one moment.
-    pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let read = async {
-            let mut transaction = self.begin("BEGIN").await?;
-            let epoch = sqlx::query_scalar("SELECT epoch FROM store_epoch WHERE id = 1")
-                .fetch_one(&mut *transaction)
-                .await?;
-            let rows = sqlx::query(
-                "SELECT id, digest, origin, policy, contract, epoch, installed_ms FROM component ORDER BY id",
-            )
-            .fetch_all(&mut *transaction)
-            .await?;
-            Ok((epoch, rows))
-        };
-        let (epoch, rows): (i64, Vec<SqliteRow>) = read.await.map_err(|error| self.error(error))?;
-        let records = rows
-            .iter()
-            .map(|row| self.record(row))
-            .collect::<Result<_, _>>()?;
-        Ok(Snapshot {
-            epoch: count(epoch),
-            records,
-        })
-    }
-
-    /// Reads which blobs are needed, and keeps every writer out until the transaction is dropped.
-    ///
-    /// A commit whose caller went away may still be on its way when its file lock is gone; the
-    /// database's own write lock waits for it.
-    pub(crate) async fn needed(&self) -> Result<(PoolConnection<Sqlite>, HashSet<Digest>), StoreError> {
-        let read = async {
-            let mut transaction = self.begin("BEGIN IMMEDIATE").await?;
-            let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, digest FROM component")
-                .fetch_all(&mut *transaction)
-                .await?;
-            Ok((transaction, rows))
-        };
-        let (transaction, rows) = read.await.map_err(|error| self.error(error))?;
-        let parse = |(id, digest): (String, String)| {
-            digest.parse().map_err(|_| StoreError::Record {
-                id,
-                reason: "its digest is not a legal one",
-            })
-        };
-        Ok((
-            transaction,
-            rows.into_iter().map(parse).collect::<Result<_, _>>()?,
-        ))
-    }
-
-    fn record(&self, row: &SqliteRow) -> Result<Record, StoreError> {
-        let text = |column| {
-            row.try_get::<String, _>(column)
-                .map_err(|error| self.error(error))
-        };
-        let number = |column| row.try_get::<i64, _>(column).map_err(|error| self.error(error));
-        let id = text("id")?;
-        let damaged = |reason| StoreError::Record {
-            id: id.clone(),
-            reason,
-        };
-        Ok(Record {
-            id: id.parse().map_err(|_| damaged("its id is not a legal one"))?,
-            digest: text("digest")?
-                .parse()
-                .map_err(|_| damaged("its digest is not a legal one"))?,
-            origin: text("origin")?,
-            policy: text("policy")?,
-            contract: text("contract")?,
-            epoch: count(number("epoch")?),
-            installed_ms: count(number("installed_ms")?),
-        })
-    }
-
-    /// Writes one record if the one it replaces is as expected; gives the store's new epoch.
-    pub(crate) async fn commit(&self, record: &NewRecord, expected: Expected) -> Result<u64, StoreError> {
-        let bytes = u64::try_from(record.origin.len() + record.policy.len() + record.contract.len())
-            .unwrap_or(u64::MAX);
-        if bytes > RECORD_BYTES_MAX {
-            return Err(StoreError::TooLarge {
-                what: "the record",
-                bytes,
-                bytes_max: RECORD_BYTES_MAX,
-            });
-        }
-        let (mut transaction, epoch) = self.change(&record.id, expected).await?;
-        sqlx::query(
-            "INSERT INTO component (id, digest, origin, policy, contract, epoch, installed_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, origin = excluded.origin, \
-             policy = excluded.policy, contract = excluded.contract, epoch = excluded.epoch, \
-             installed_ms = excluded.installed_ms",
-        )
-        .bind(record.id.as_str())
-        .bind(record.digest.to_string())
-        .bind(&record.origin)
-        .bind(&record.policy)
-        .bind(&record.contract)
-        .bind(epoch)
-        .bind(i64::try_from(record.installed_ms).unwrap_or(i64::MAX))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| self.error(error))?;
-        sqlx::query("COMMIT")
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(count(epoch))
-    }
-
-    /// Removes one record if it is as expected; gives the store's new epoch.
-    pub(crate) async fn remove(&self, id: &ComponentId, expected: Expected) -> Result<u64, StoreError> {
-        let (mut transaction, epoch) = self.change(id, expected).await?;
-        sqlx::query("DELETE FROM component WHERE id = $1")
-            .bind(id.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.error(error))?;
-        sqlx::query("COMMIT")
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(count(epoch))
-    }
-
-    /// Begins a write, takes the next epoch, and compares. Dropping the transaction undoes all of it.
-    async fn change(
-        &self,
-        id: &ComponentId,
-        expected: Expected,
-    ) -> Result<(PoolConnection<Sqlite>, i64), StoreError> {
+    /// Begins a write and takes the next epoch. Dropping the transaction undoes all of it.
+    async fn begin_change(&self) -> Result<(PoolConnection<Sqlite>, i64), StoreError> {
         let begin = async {
             let mut transaction = self.begin("BEGIN IMMEDIATE").await?;
             // The one row orders the writes: on PostgreSQL its lock does what IMMEDIATE does here.
-            let epoch: i64 =
+            let epoch =
                 sqlx::query_scalar("UPDATE store_epoch SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch")
                     .fetch_one(&mut *transaction)
                     .await?;
-            let found: Option<i64> = sqlx::query_scalar("SELECT epoch FROM component WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *transaction)
-                .await?;
-            Ok((transaction, epoch, found))
+            Ok((transaction, epoch))
         };
-        let (transaction, epoch, found) = begin.await.map_err(|error| self.error(error))?;
-        let found = found.map(count);
-        if !expected.holds(found) {
-            return Err(StoreError::Conflict {
-                id: id.clone(),
-                expected,
-                found,
-            });
-        }
-        Ok((transaction, epoch))
+        begin.await.map_err(|error| self.error(error))
+    }
+
+    /// Makes a write durable.
+    async fn end_change(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
+        failpoint::reached("change: written");
+        sqlx::query("COMMIT")
+            .execute(transaction)
+            .await
+            .map_err(|error| self.error(error))?;
+        failpoint::reached("change: committed");
+        Ok(())
     }
 
     /// Begins a transaction; dropping the connection undoes it.
@@ -268,6 +140,31 @@ impl Database {
         let mut connection = self.pool.acquire().await?;
         sqlx::query(statement).execute(&mut *connection).await?;
         Ok(connection)
+    }
+
+    /// Whether every page and index of the database is as it must be.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        if found == ["ok"] {
+            return Ok(());
+        }
+        Err(StoreError::Damaged {
+            path: self.path.clone(),
+            source: found.join("; ").into(),
+        })
+    }
+
+    /// Writes the database as of one moment into an empty file; the caller syncs it.
+    pub(crate) async fn copy(&self, target: &str) -> Result<(), StoreError> {
+        sqlx::query("VACUUM INTO $1")
+            .bind(target)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {

@@ -120,6 +120,26 @@ pub enum StoreError {
         /// The epoch found, or `None` when there is no such record.
         found: Option<u64>,
     },
+    /// The feed is not as the caller last saw it.
+    #[error("the feed `{reference}` was changed by someone else")]
+    FeedConflict {
+        /// The feed.
+        reference: String,
+        /// The sequence the caller expected, or `None` for no such feed.
+        expected: Option<u64>,
+        /// The sequence found, or `None` when there is no such feed.
+        found: Option<u64>,
+    },
+    /// What was to be written is older than what is there, or is another state with the same number.
+    #[error("the feed `{reference}` is at {found}, which {sequence} does not follow")]
+    FeedSequence {
+        /// The feed.
+        reference: String,
+        /// The sequence that was to be written.
+        sequence: u64,
+        /// The sequence found.
+        found: u64,
+    },
     /// The store does not hold these bytes.
     #[error("the store has no blob `{0}`")]
     NoBlob(Digest),
@@ -154,6 +174,22 @@ pub enum StoreError {
         bytes: u64,
         /// The limit.
         bytes_max: u64,
+    },
+    /// What was to be written is a text that the store cannot keep.
+    #[error("{what} {reason}")]
+    Invalid {
+        /// What it is.
+        what: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The store takes no more of these.
+    #[error("at most {count_max} {what} are kept")]
+    TooMany {
+        /// What they are.
+        what: &'static str,
+        /// The limit.
+        count_max: usize,
     },
     /// The disk is full.
     #[error("no space left at `{}`", path.display())]
@@ -210,6 +246,11 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Conflict { .. } => Some("look at the component again and repeat the command"),
+            Self::FeedConflict { .. } => Some("look at the feed again and repeat the command"),
+            Self::FeedSequence { .. } => {
+                Some("somebody hands out an old or a second state of the feed: ask whoever publishes it")
+            }
+            Self::TooMany { .. } => Some("take some back first"),
             Self::NoBlob(_) | Self::DamagedBlob { .. } | Self::Record { .. } => {
                 Some("load the component again from where it came from")
             }
@@ -220,7 +261,11 @@ impl StoreError {
                 Some("move the file away (with its `-wal` and `-shm`) and load the components again")
             }
             Self::Io { .. } => Some("check that this user may read and write the store and its disk"),
-            Self::Digest { .. } | Self::TooLarge { .. } | Self::Database { .. } | Self::Stopped => None,
+            Self::Digest { .. }
+            | Self::TooLarge { .. }
+            | Self::Invalid { .. }
+            | Self::Database { .. }
+            | Self::Stopped => None,
         }
     }
 

@@ -9,6 +9,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::failpoint;
+
 pub(crate) use std::fs::{File, TryLockError};
 
 /// How temporary files begin. A name that no blob and no compiled file can have.
@@ -154,9 +156,10 @@ pub(crate) fn read_opened(file: RegularFile, bytes_max: u64) -> io::Result<Vec<u
 /// Writes a file so that it is seen whole or not at all, even after a power cut; replaces an older one.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = parent(path)?;
-    temporary(folder, bytes)?
-        .persist(path)
-        .map_err(|error| error.error)?;
+    let temporary = temporary(folder, bytes)?;
+    failpoint::reached("write: temporary file written");
+    temporary.persist(path).map_err(|error| error.error)?;
+    failpoint::reached("write: renamed");
     sync_folder(folder)
 }
 
@@ -200,7 +203,7 @@ fn without_path(error: io::Error) -> io::Error {
     }
 }
 
-fn parent(path: &Path) -> io::Result<&Path> {
+pub(crate) fn parent(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
@@ -409,6 +412,96 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How much is read at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Reads a file of our own piece by piece; says how many bytes there were.
+pub(crate) fn read_pieces(path: &Path, piece: &mut dyn FnMut(&[u8])) -> io::Result<u64> {
+    let mut file = RegularFile::open_own(path)?;
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut bytes = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let Some(found @ [_, ..]) = buffer.get(..read) else {
+            return Ok(bytes);
+        };
+        piece(found);
+        bytes += count(found.len());
+    }
+}
+
+/// Copies a file of our own to a new one, and syncs it; the caller syncs its folder.
+///
+/// As much as there was at the start: what is added meanwhile may be half a line.
+pub(crate) fn copy(source: &Path, target: &Path, mut piece: impl FnMut(&[u8])) -> io::Result<u64> {
+    let file = RegularFile::open_own(source)?;
+    let bytes = file.length();
+    let mut file = file.take(bytes);
+    let mut copy = options(FollowLinks::No)
+        .write(true)
+        .create_new(true)
+        .open(target)?;
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut copied = 0;
+    while copied < bytes {
+        let read = file.read(&mut buffer)?;
+        let Some(found @ [_, ..]) = buffer.get(..read) else {
+            break;
+        };
+        copy.write_all(found)?;
+        piece(found);
+        copied += count(found.len());
+    }
+    copy.sync_all()?;
+    Ok(copied)
+}
+
+/// Makes the bytes of a file durable.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    options(FollowLinks::No).write(true).open(path)?.sync_all()
+}
+
+/// A length as a number that is stored or reported.
+pub(crate) fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// Whether there is nothing at a path, or an empty folder that is no link to one.
+pub(crate) fn is_vacant(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(fs::read_dir(path)?.next().is_none()),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a private folder with a random name; it is removed when the result is dropped.
+pub(crate) fn temporary_folder(above: &Path) -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).rand_bytes(12);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(above).map_err(without_path)
+}
+
+/// Moves a folder to where nothing is or an empty folder; `false` when there is something else.
+pub(crate) fn move_folder(folder: &Path, target: &Path) -> io::Result<bool> {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    // Elsewhere a folder does not take the place of an empty one.
+    #[cfg(not(unix))]
+    drop(fs::remove_dir(target));
+    match fs::rename(folder, target) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,29 +1,35 @@
 //! The component store: what was loaded is there after a restart, a crash, or another process's change.
 //!
-//! One folder: blobs by digest, one record per component in `SQLite`, compiled code, a key, the audit file.
+//! One folder: blobs by digest; in `SQLite` one record per component, what it was before, and what is revoked;
+//! compiled code, a key, the audit file.
 //! Bytes are put first and a record is committed last, in one transaction: whatever dies in between leaves
 //! at most garbage that [`Store::collect`] removes, never a record without its bytes. Several processes may
 //! use one folder at a time. This crate does not know the network, policies, or what is in an artifact.
 //!
 //! ```text
-//! state.db (-wal, -shm)   records          compiled/   compiled code      audit.jsonl   audit
-//! blobs/sha256/<hex>      artifacts        keys/       secrets            lock          see `lock.rs`
+//! state.db (-wal, -shm)   records          compiled/   compiled code      audit.jsonl        audit
+//! blobs/sha256/<hex>      artifacts        keys/       secrets            lock, lock-blobs   see `lock.rs`
 //! ```
 
 mod append;
+mod backup;
 mod blobs;
 mod cache;
 mod database;
 mod digest;
 mod error;
+mod failpoint;
 mod fs;
 mod id;
 mod key;
 mod lock;
 mod look;
+mod new_folder;
 mod private;
 mod record;
 mod reference;
+mod revocation;
+mod trust;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +37,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use append::{AppendFile, LINE_BYTES_MAX};
+pub use backup::{BackupError, CheckReport, Copied};
 pub use cache::{CACHE_NAME_BYTES_MAX, CompiledCache};
 pub use digest::{Digest, DigestBuilder, ParseDigestError};
 pub use error::{Cause, OpenStoreError, StoreError};
@@ -40,8 +47,12 @@ pub use key::Key;
 pub use lock::Hold;
 pub use look::Look;
 pub use private::{PrivateFolder, PrivateFolderError};
-pub use record::{Expected, NewRecord, Record, Snapshot};
+pub use record::{Expected, NewRecord, Record, Snapshot, VERSIONS_MAX};
 pub use reference::{Artifact, ParseReferenceError, REFERENCE_BYTES_MAX, Reference};
+pub use revocation::{
+    CHECKED_INTERVAL_MS, DOCUMENT_BYTES_MAX, FEEDS_MAX, Feed, NewFeed, NewRevocation, OPERATOR,
+    REASON_BYTES_MAX, REVOCATIONS_MAX, Revocation, SUBJECT_BYTES_MAX,
+};
 
 use blobs::Blobs;
 use database::Database;
@@ -64,12 +75,13 @@ struct Inner {
     blobs: Blobs,
     compiled: CompiledCache,
     lock: Lock,
+    keep_blobs: Lock,
 }
 
 /// What [`Store::collect`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Blobs that no record refers to.
+    /// Blobs that no record and no version refers to.
     pub blobs: u64,
     /// Temporary files that a killed process left.
     pub temporary: u64,
@@ -100,6 +112,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             blobs: Blobs::new(&folder.join("blobs/sha256")),
             compiled: CompiledCache::new(&folder.join("compiled")),
+            keep_blobs: Lock::new(&folder.join("lock-blobs")),
             folder,
             database,
             lookout,
@@ -145,7 +158,7 @@ impl Store {
         blocking(move || blobs.get(&digest)).await?
     }
 
-    /// Reads all records as of one moment.
+    /// Reads all records, revocations and feeds as of one moment.
     ///
     /// # Errors
     ///
@@ -154,8 +167,18 @@ impl Store {
         self.0.database.snapshot().await
     }
 
+    /// Reads what a component was before its bytes were replaced, newest first: at most [`VERSIONS_MAX`], no
+    /// two with the same bytes, none with those it has now. Empty for a component that there is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::snapshot`].
+    pub async fn versions(&self, id: &ComponentId) -> Result<Vec<Record>, StoreError> {
+        self.0.database.versions(id).await
+    }
+
     /// Writes one record, durably, if the one it replaces is as expected. Gives the store's new epoch, which
-    /// is also the record's.
+    /// is also the record's. One that is replaced by one with other bytes becomes a version.
     ///
     /// # Errors
     ///
@@ -175,8 +198,8 @@ impl Store {
         epoch
     }
 
-    /// Removes one record, durably, if it was written by the change `expected_epoch`. Its bytes stay until
-    /// [`Store::collect`]. Gives the store's new epoch.
+    /// Removes one record with its versions, durably, if it was written by the change `expected_epoch`. Its
+    /// bytes stay until [`Store::collect`]. Gives the store's new epoch.
     ///
     /// # Errors
     ///
@@ -220,22 +243,25 @@ impl Store {
         AppendFile::open(&path).map_err(|source| StoreError::io("open", &path, source))
     }
 
-    /// Removes garbage: blobs no record refers to, and temporary files older than an hour.
+    /// Removes garbage: blobs no record and no version refers to, and temporary files older than an hour.
     ///
     /// Files that do not look like ours are left alone. Compiled code has its own bound.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Busy`] while another process loads something, and what the disk and the database say.
+    /// [`StoreError::Busy`] while another process loads something, makes a backup or checks the store for
+    /// longer than ten seconds, and what the disk and the database say.
     pub async fn collect(&self) -> Result<Collected, StoreError> {
-        let lock = self.0.lock.clone();
-        let hold = blocking(move || lock.exclusive()).await??;
-        let (transaction, kept) = self.0.database.needed().await?;
+        let (keep, lock) = (self.0.keep_blobs.clone(), self.0.lock.clone());
+        // In this order: whoever loads something must not wait for a backup.
+        let holds = blocking(move || Ok::<_, LockError>((keep.exclusive()?, lock.exclusive()?))).await??;
+        let (transaction, needed) = self.0.database.needed().await?;
         let inner = Arc::clone(&self.0);
         let collected = blocking(move || {
-            let (blobs, blob_bytes) = inner.blobs.retain(&kept)?;
+            let (blobs, blob_bytes) = inner.blobs.retain(&needed.digests)?;
+            failpoint::reached("collect: blobs removed");
             let (temporary, temporary_bytes) = remove_temporary(&inner.folder)?;
-            drop(hold);
+            drop(holds);
             Ok(Collected {
                 blobs,
                 temporary,

@@ -7,6 +7,9 @@
 //! | a commit, and whoever puts a blob that a later commit needs | shared, for milliseconds |
 //! | the collector of garbage, and whoever opens (and perhaps migrates) the database | exclusive |
 //!
+//! A second file, `lock-blobs`, is locked by those who read many blobs for a long time, so that they keep away
+//! the collector and nobody else: a backup and a check, shared; the collector, exclusive, and first.
+//!
 //! INVARIANT: a blob is removed only under the exclusive lock, and a record is written only under a shared
 //! one after its blob was seen. So no record ever points to a blob that a collector removed. The collector
 //! also holds the database's write lock, for a commit whose caller (and with it the shared lock) went away.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{ComponentId, Digest};
+use crate::{ComponentId, Digest, Feed, Revocation};
+
+/// Most versions of one component that are kept beside the present one; the oldest go.
+pub const VERSIONS_MAX: usize = 5;
 
 /// One component as it is stored. Digest and policy are one record, so that no crash can part them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub struct Record {
     pub policy: String,
     /// Its tools; JSON that the store does not read.
     pub contract: String,
+    /// Where its bytes came from, who signed them, what is withheld; JSON that the store does not read. `{}`
+    /// for what an earlier version of the program has written.
+    pub provenance: String,
     /// The store's epoch as of the change that wrote this record.
     pub epoch: u64,
     /// When it was written, in milliseconds since 1970, by the writer's clock. For people; never for order.
@@ -37,16 +43,22 @@ pub struct NewRecord {
     /// As in [`Record`].
     pub contract: String,
     /// As in [`Record`].
+    pub provenance: String,
+    /// As in [`Record`].
     pub installed_ms: u64,
 }
 
-/// All records as of one moment.
+/// Records, revocations and feeds as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many changes the store has seen.
     pub epoch: u64,
     /// The records, ordered by id.
     pub records: Vec<Record>,
+    /// What must not run, ordered by subject and source.
+    pub revocations: Vec<Revocation>,
+    /// The feeds, ordered by reference.
+    pub feeds: Vec<Feed>,
 }
 
 /// What a writer believes about the record it changes; when it is wrong, nothing is written.

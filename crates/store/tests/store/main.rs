@@ -59,6 +59,7 @@ fn record(name: &str, artifact: &Artifact) -> NewRecord {
         origin: artifact.origin.to_string(),
         policy: String::new(),
         contract: "[]".to_owned(),
+        provenance: "{}".to_owned(),
         installed_ms: 7,
     }
 }

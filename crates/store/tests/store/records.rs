@@ -24,12 +24,14 @@ async fn what_was_committed_is_there_after_a_restart() {
         origin: "file:///x/tool.wasm".to_owned(),
         policy: new.policy.clone(),
         contract: new.contract.clone(),
+        provenance: new.provenance.clone(),
         epoch: 1,
         installed_ms: 7,
     };
     let expected = Snapshot {
         epoch: 1,
         records: vec![expected],
+        ..Snapshot::default()
     };
     assert_eq!(store.snapshot().await.unwrap(), expected);
     store.close().await;
