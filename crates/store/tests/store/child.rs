@@ -4,9 +4,9 @@ use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use wassette_store::{Expected, Store, StoreError};
+use wassette_store::{BackupError, Expected, Store, StoreError};
 
-use crate::{artifact, id, load, record};
+use crate::{artifact, id, load, record, soak};
 
 const TASK: &str = "STORE_TEST_TASK";
 const FOLDER: &str = "STORE_TEST_FOLDER";
@@ -87,6 +87,9 @@ async fn run() {
         "load until killed" => load_until_killed(&store).await,
         "count" => count(&store).await,
         "fill the disk" => fill_the_disk(&store).await,
+        "back up to a full disk" => back_up_to_a_full_disk(&store).await,
+        "soak: write" => soak::write(&store).await,
+        "soak: read" => soak::read(&store).await,
         "hold" => {
             let _hold = store.begin().await.unwrap();
             say("holding");
@@ -96,7 +99,7 @@ async fn run() {
     }
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // The harness's own line is not ended yet.
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{MARK}{text}").unwrap();
@@ -171,5 +174,14 @@ async fn fill_the_disk(store: &Store) {
     assert_eq!(
         store.remove(&id("huge"), 1).await.unwrap_err().to_string(),
         "`huge` was changed by someone else"
+    );
+}
+
+async fn back_up_to_a_full_disk(store: &Store) {
+    let target = store.folder().with_file_name("backup");
+    let failed = store.backup(&target).await.unwrap_err();
+    assert!(
+        matches!(failed, BackupError::Store(StoreError::Full { .. })),
+        "{failed:?}"
     );
 }

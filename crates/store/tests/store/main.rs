@@ -5,15 +5,19 @@
 
 #![cfg(test)]
 
+mod backup;
 mod child;
+mod conformance;
 mod crash;
 mod damage;
 mod folder;
 mod garbage;
+mod migration;
 // Elsewhere every look differs; see `look.rs`.
 #[cfg(unix)]
 mod noticing;
 mod records;
+mod soak;
 
 use std::path::{Path, PathBuf};
 

@@ -41,54 +41,6 @@ async fn what_was_committed_is_there_after_a_restart() {
     assert_eq!(store.blob(&bytes.digest).await.unwrap(), b"bytes");
 }
 
-#[track_caller]
-fn conflict(result: Result<u64, StoreError>, expected: Expected, found: Option<u64>) {
-    match result {
-        Err(StoreError::Conflict {
-            expected: e,
-            found: f,
-            ..
-        }) => assert_eq!((e, f), (expected, found)),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn only_the_expected_record_is_replaced_or_removed() {
-    let home = Home::new();
-    let store = home.open().await;
-    conflict(
-        load(&store, "b", b"1", Expected::Epoch(0)).await,
-        Expected::Epoch(0),
-        None,
-    );
-    assert_eq!(load(&store, "b", b"1", Expected::Absent).await.unwrap(), 1);
-    assert_eq!(load(&store, "a", b"1", Expected::Absent).await.unwrap(), 2);
-    conflict(
-        load(&store, "b", b"2", Expected::Absent).await,
-        Expected::Absent,
-        Some(1),
-    );
-    conflict(
-        load(&store, "b", b"2", Expected::Epoch(2)).await,
-        Expected::Epoch(2),
-        Some(1),
-    );
-    assert_eq!(load(&store, "b", b"2", Expected::Epoch(1)).await.unwrap(), 3);
-    conflict(store.remove(&id("b"), 1).await, Expected::Epoch(1), Some(3));
-    conflict(store.remove(&id("c"), 1).await, Expected::Epoch(1), None);
-    let snapshot = store.snapshot().await.unwrap();
-    let found: Vec<_> = snapshot
-        .records
-        .iter()
-        .map(|r| (r.id.as_str(), r.epoch, r.digest))
-        .collect();
-    assert_eq!(found, [("a", 2, Digest::of(b"1")), ("b", 3, Digest::of(b"2"))]);
-    assert_eq!(snapshot.epoch, 3, "what was refused is no change");
-    assert_eq!(store.remove(&id("b"), 3).await.unwrap(), 4);
-    assert_eq!(store.snapshot().await.unwrap().records.len(), 1);
-}
-
 #[tokio::test]
 async fn a_record_needs_its_bytes_and_an_artifact_its_digest() {
     let home = Home::new();
