@@ -168,7 +168,7 @@ async fn damaged_blobs_are_reported_and_not_copied() {
 type Damage = (&'static str, fn(&Path), fn(&BackupError) -> bool);
 
 /// What is wrong with a backup, how it came to be, and whether this is the error for it.
-const DAMAGES: [Damage; 8] = [
+const DAMAGES: [Damage; 9] = [
     (
         "no folder",
         |backup| std::fs::remove_dir_all(backup).unwrap(),
@@ -208,6 +208,9 @@ const DAMAGES: [Damage; 8] = [
             )
         },
     ),
+    ("an index does not fit its table", damage_indexes, |error| {
+        matches!(error, BackupError::Store(StoreError::Damaged { .. }))
+    }),
     (
         "a blob is missing",
         |backup| std::fs::remove_file(blob_of(backup, b"one")).unwrap(),
@@ -227,6 +230,36 @@ const DAMAGES: [Damage; 8] = [
         |error| matches!(error, BackupError::Store(StoreError::Io { .. })),
     ),
 ];
+
+/// Exchanges a name in every index and in no table: each row can still be read.
+fn damage_indexes(folder: &Path) {
+    const INDEX_LEAF: u8 = 0x0a;
+    let path = folder.join("state.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut exchanged = 0;
+    for page in bytes.chunks_mut(4096).filter(|page| page[0] == INDEX_LEAF) {
+        for at in 0..=page.len() - 4 {
+            if page[at..].starts_with(b"tool") {
+                page[at..at + 4].copy_from_slice(b"toot");
+                exchanged += 1;
+            }
+        }
+    }
+    assert!(exchanged > 0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_check_finds_a_damaged_index() {
+    let (home, store) = filled().await;
+    store.close().await;
+    drop(store);
+    damage_indexes(&home.store());
+    let store = home.open().await;
+    assert_eq!(store.snapshot().await.unwrap().records.len(), 2);
+    let error = store.check(|_, _| ()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+}
 
 fn has_no_database(error: &BackupError) -> bool {
     error
