@@ -67,6 +67,18 @@ pub(crate) const COMPATIBLE: Ipv6Net = v6(0, 96);
 /// RFC 2765.
 pub(crate) const TRANSLATED: Ipv6Net = v6(0xffff_0000 << 32, 96);
 
+/// Reads an address, or an address and the length of its prefix. Numbers with a leading zero are refused: some
+/// readers take them for octal.
+pub(crate) fn range(text: &str) -> Option<IpNet> {
+    // The standard library refuses the zeros in addresses; the reader of `ipnet` would take `010.0.0.0/08`.
+    let Some((address, length)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    let is_decimal = length == "0" || !length.starts_with(['0', '+']);
+    let length = length.parse::<u8>().ok().filter(|_| is_decimal)?;
+    IpNet::new(address.parse().ok()?, length).ok()
+}
+
 /// The same address in its one form: IPv4 inside `::ffff:0:0/96` is IPv4.
 pub(crate) fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()

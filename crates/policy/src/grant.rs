@@ -6,6 +6,7 @@
 //! Long because each part of a rule is read beside the rule whose form it belongs to.
 
 use crate::access::Protocol;
+use crate::address;
 use crate::error::{Field, RuleError};
 use crate::host::HostPattern;
 use crate::path::AbsolutePath;
@@ -678,8 +679,9 @@ pub(crate) const NEVER_ALLOWED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
 
 fn ports(text: &str) -> Result<PortRange, RuleError> {
     let port = |text: &str| {
-        let is_number = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        text.parse::<u16>().ok().filter(|port| is_number && *port > 0)
+        // A leading zero makes an octal number for some readers.
+        let is_decimal = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        text.parse::<u16>().ok().filter(|_| is_decimal)
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (port(first), port(last)) {
@@ -690,7 +692,7 @@ fn ports(text: &str) -> Result<PortRange, RuleError> {
         )),
         _ => Err(
             RuleError::new(Field::Ports, format!("`{}` is no port", Shown(text)))
-                .hint("write a number from 1 to 65535, or a range such as `8000-8099`"),
+                .hint("write a number from 1 to 65535 without leading zero, or a range such as `8000-8099`"),
         ),
     }
 }
@@ -714,13 +716,10 @@ fn range(text: &str) -> Result<IpNet, RuleError> {
             format!("`{}` is no range of addresses: {why}", Shown(text)),
         )
     };
-    let range = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().map_err(|_| {
-            at_fault("it is not an address, `/` and a length")
-                .hint("write for example `10.0.0.0/8` or `fd00::/8`")
-        })?,
-    };
+    let range = address::range(text).ok_or_else(|| {
+        at_fault("it is not an address, `/` and a length")
+            .hint("write for example `10.0.0.0/8` or `fd00::/8`, numbers without leading zeros")
+    })?;
     if range.addr() != range.network() {
         return Err(at_fault("the address has bits beyond the length")
             .hint(format_args!("write `{}`", range.trunc())));

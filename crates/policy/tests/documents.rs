@@ -115,12 +115,13 @@ fn each_spelling_is_printed_in_one_form() {
     assert!(wrong.is_empty(), "other outcomes:\n{wrong}");
 }
 
+fn hint(text: &str) -> String {
+    let error = Policy::parse(text, &ParseOptions::default()).expect_err("the document is refused");
+    error.hint_text().map(str::to_owned).unwrap_or_default()
+}
+
 #[test]
 fn a_hint_says_what_to_write_instead() {
-    let hint = |text: &str| {
-        let error = Policy::parse(text, &ParseOptions::default()).expect_err("the document is refused");
-        error.hint_text().map(str::to_owned).unwrap_or_default()
-    };
     let table = [
         ("version: 1.0", "put it into quotes: `version: \"1.0\"`"),
         ("version: \"1.0\"\nPermissions: {}", "did you mean `permissions`?"),
@@ -158,6 +159,27 @@ fn a_hint_says_what_to_write_instead() {
             "write `[delete]`",
         ),
         ("version:\"1.0\"", "a key is followed by a colon and a space"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(hint(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_hint_says_how_numbers_are_written() {
+    let table = [
+        (
+            "version: \"1.0\"\npermissions: {network: {allow: [{cidr: 010.0.0.0/8}]}}",
+            "write for example `10.0.0.0/8` or `fd00::/8`, numbers without leading zeros",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {network: {allow: [{host: a.example.com, ports: [\"0443\"]}]}}",
+            "write a number from 1 to 65535 without leading zero, or a range such as `8000-8099`",
+        ),
+        (
+            "version: \"1.0\"\npermissions: {network: {allow: [{host: a.example.com, ports: [0443]}]}}",
+            "leave the leading zero out",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(hint(text), expected, "{text}");

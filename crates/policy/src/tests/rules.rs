@@ -422,7 +422,7 @@ fn members_of_lists_are_checked() {
             Some("write `http` or `https`"),
         ),
     );
-    let port = Some("write a number from 1 to 65535, or a range such as `8000-8099`");
+    let port = Some("write a number from 1 to 65535 without leading zero, or a range such as `8000-8099`");
     for text in ["0", "65536", "-1", "1-", "+1", "http", "1-70000", "000001"] {
         faulty_network(
             &format!("{at} ports=1,{text}"),
@@ -486,7 +486,7 @@ fn ranges_are_checked() {
         let message = format!("`{text}` is no range of addresses: {why}");
         faulty_network(&format!("deny cidr={text}"), (Field::Cidr, None, &message, hint));
     };
-    let form = Some("write for example `10.0.0.0/8` or `fd00::/8`");
+    let form = Some("write for example `10.0.0.0/8` or `fd00::/8`, numbers without leading zeros");
     for text in ["", "a", "10.0.0.0/33", "10/8", "0x0a.0.0.0/8", "::/129"] {
         cidr(text, "it is not an address, `/` and a length", form);
     }
