@@ -4,7 +4,9 @@
 //! one by one. A key that nobody takes is an error: what would not be enforced must not be written. Nothing
 //! is read from anywhere else.
 
+mod characters;
 mod fields;
+mod mistakes;
 mod print;
 mod rules;
 mod yaml;
@@ -13,11 +15,11 @@ use crate::ceiling::Ceiling;
 use crate::error::RuleError;
 use crate::path::AbsolutePath;
 use crate::rules::Policy;
+pub(crate) use characters::shown;
 use fields::Map;
 use rules::Placed;
 pub use yaml::DOCUMENT_BYTES_MAX;
 use yaml::Value;
-pub(crate) use yaml::shown;
 
 /// The version of the language that is read and printed.
 const VERSION: &str = "1.0";
@@ -165,7 +167,7 @@ fn version(map: &Map<'_>) -> Result<(), ParsePolicyError> {
 
 fn from_rule(error: &RuleError, at: yaml::Position) -> ParsePolicyError {
     // A rule may have been written with escapes for characters that the document itself could not hold.
-    let clean = |text: &str| text.chars().map(yaml::harmless).collect::<String>();
+    let clean = |text: &str| text.chars().map(characters::harmless).collect::<String>();
     let mut located = at.error(clean(&error.to_string()));
     located.hint = error.hint_text().map(clean);
     located

@@ -187,6 +187,23 @@ fn a_hint_says_how_numbers_are_written() {
 }
 
 #[test]
+fn a_hint_says_how_texts_are_written() {
+    let table = [
+        (
+            "version: \"1.0\"\ndescription: one\n  two",
+            "write it in quotes on one line; check the indentation of the next line",
+        ),
+        (
+            "version: \"1.0\"\ndescription: note: this",
+            "put a text that contains `: ` into quotes, and check the indentation",
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(hint(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_document_that_is_too_long_is_refused_at_once() {
     let head = "version: \"1.0\"\n";
     let comment = format!("#{}\n", "x".repeat(78));
@@ -282,7 +299,7 @@ fn an_error_repeats_only_a_short_and_harmless_part_of_the_document() {
 fn columns_count_characters() {
     refused(
         "version: \"1.0\" # é😀\ndescription: \"é😀\" x",
-        "2:19: there is more text after the text",
+        "2:19: there is more text after the quotes",
     );
 }
 

@@ -1,7 +1,8 @@
 //! Takes the tree apart: maps with known keys only, lists, and texts that no reader takes for something else.
 
 use super::ParsePolicyError;
-use super::yaml::{Entry, Node, Position, Value, shown};
+use super::characters::shown;
+use super::yaml::{Entry, Node, Position, Value};
 
 /// Keys of other runtimes and of later versions, with the reason why they are refused.
 const REFUSED: [(&str, &str); 9] = [

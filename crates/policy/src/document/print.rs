@@ -4,8 +4,8 @@
 //! a fixed meaning stand without quotes.
 
 use super::VERSION;
+use super::characters::is_unsafe;
 use super::fields::is_ambiguous;
-use super::yaml::is_unsafe;
 use crate::ceiling::Ceiling;
 use crate::grant::{Effect, EnvironmentRule, NetworkSpec, SecretSpec, StorageSpec};
 use crate::limits::{LimitKey, LimitSettings};
