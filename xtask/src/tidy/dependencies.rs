@@ -7,12 +7,13 @@ use super::{Finding, Repository};
 use serde_json::Value as Json;
 
 /// What each package may name among the packages of this workspace. A package that is not here is a finding.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("wassette-policy", &[]),
     ("wassette-wit", &[]),
     ("wassette-store", &["wassette-policy"]),
     ("wassette-secrets", &["wassette-store"]),
     ("wassette-fetch", &["wassette-store"]),
+    ("wassette-signature", &[]),
     ("wassette-compiled", &[]),
     (
         "wassette-sandbox",
@@ -25,6 +26,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
             "wassette-policy",
             "wassette-sandbox",
             "wassette-secrets",
+            "wassette-signature",
             "wassette-store",
             "wassette-wit",
         ],
@@ -50,7 +52,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 /// Outside libraries that only these packages may name; a name covers its family (`wasmtime`, `wasmtime-wasi`).
 ///
 /// Tests of the binary may speak the protocol with the library's client, hence `dev` edges are not counted here.
-const ONLY: [(&str, &[&str]); 5] = [
+const ONLY: [(&str, &[&str]); 6] = [
     (
         "wasmtime",
         &["wassette-compiled", "wassette-sandbox", "wassette-bench"],
@@ -58,6 +60,7 @@ const ONLY: [(&str, &[&str]); 5] = [
     ("rmcp", &["wassette-mcp"]),
     ("sqlx", &["wassette-store"]),
     ("keyring", &["wassette-secrets"]),
+    ("sigstore", &["wassette-signature"]),
     ("clap", &["wassette", "wassette-bench", "xtask"]),
 ];
 
