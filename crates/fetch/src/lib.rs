@@ -1,32 +1,42 @@
 //! From a reference to an artifact: the bytes, their digest, and where they came from.
 //!
-//! Bounded in bytes and in time, and the digest is computed while the bytes arrive. What it takes today is
-//! files, and the starter components that the program carries. It does not know where bytes are kept, nor
-//! what may be done with them.
+//! Bounded in bytes and in time, and the digest is computed while the bytes arrive. What it takes are files, the
+//! starter components that the program carries, and, where it was given a network, artifacts of registries and
+//! files of web servers; it also gives artifacts and signatures to registries. It does not know where bytes are
+//! kept, what may be done with them, or whether a signature is good.
 
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+mod error;
+mod file;
+mod network;
+
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wassette_store::{Artifact, DigestBuilder, OpenRegularError, Reference, RegularFile};
+use wassette_store::{Artifact, Digest, OciReference, Reference};
+
+pub use error::FetchError;
+pub use network::{
+    AddressFilter, Credential, CredentialSource, Description, Interface, ManifestError, NetworkConfig,
+    NetworkConfigError, NetworkError, NetworkErrorKind, Package, PushRequest, Reach, Received, Resolved,
+    Signature, SignatureMaterial, SingleArtifact, SinglePush, SingleRequest,
+};
+
+use file::{StopOnDrop, read};
+use network::registry::Network;
 
 /// Largest artifact by default: twice the largest interpreter built into a component that we have seen.
 const ARTIFACT_BYTES_MAX: u64 = 64 << 20;
 
-/// Longest time for one artifact by default. A local file takes milliseconds; a network file system may hang.
+/// Longest time for a file by default. A local one takes milliseconds; a network file system may hang.
 const TIME_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes read at a time, and so the distance between two looks at the limits.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// How much one fetch may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchLimits {
     /// Largest artifact in bytes.
     pub artifact_bytes_max: u64,
-    /// Longest time, from the request to the last byte.
+    /// Longest time for a file, from the request to the last byte; that of the network is in [`NetworkConfig`].
     pub time_max: Duration,
 }
 
@@ -56,110 +66,87 @@ impl std::fmt::Debug for Starter {
     }
 }
 
-/// Fetches artifacts within limits.
+/// On whose word something is fetched, and who is told how far it is.
+#[derive(Clone, Copy)]
+pub struct FetchOptions<'a> {
+    /// Where requests may go.
+    pub reach: &'a Reach,
+    /// Called as bytes of a component arrive from the network; must not block.
+    pub progress: Option<&'a (dyn Fn(Received) + Send + Sync)>,
+}
+
+impl FetchOptions<'_> {
+    /// On the operator's word, telling nobody.
+    pub const OPERATOR: FetchOptions<'static> = FetchOptions {
+        reach: &Reach::Operator,
+        progress: None,
+    };
+}
+
+impl std::fmt::Debug for FetchOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchOptions")
+            .field("reach", self.reach)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An artifact, and what came with it.
 #[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The component.
+    pub artifact: Artifact,
+    /// What a registry had beside it; `None` for everything else.
+    pub package: Option<Package>,
+}
+
+impl From<Artifact> for Fetched {
+    fn from(artifact: Artifact) -> Self {
+        Self {
+            artifact,
+            package: None,
+        }
+    }
+}
+
+/// Fetches artifacts within limits. Cheap to clone; clones share connections and tokens.
+#[derive(Clone)]
 pub struct Fetcher {
     limits: FetchLimits,
     starters: &'static [Starter],
+    network: Option<Arc<Network>>,
 }
 
-/// Why an artifact could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// There is no such file.
-    #[error("`{}` does not exist", .0.display())]
-    Missing(PathBuf),
-    /// This user may not read it.
-    #[error("no permission to read `{}`", .0.display())]
-    Denied(PathBuf),
-    /// It is a folder.
-    #[error("`{}` is a folder", .0.display())]
-    Folder(PathBuf),
-    /// It is a pipe, a socket or a device.
-    #[error("`{}` is not a regular file", .0.display())]
-    Special(PathBuf),
-    /// It has no bytes.
-    #[error("`{}` is empty", .0.display())]
-    Empty(PathBuf),
-    /// It has more bytes than the limit.
-    #[error("`{}` is larger than {bytes_max} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        bytes_max: u64,
-    },
-    /// It did not arrive in time.
-    #[error("`{reference}` was not read within {} ms", time_max.as_millis())]
-    Timeout {
-        /// What was fetched.
-        reference: Reference,
-        /// The limit.
-        time_max: Duration,
-    },
-    /// The system refused in another way.
-    #[error("cannot read `{}`", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The program carries no component of this name.
-    #[error("there is no starter component `{name}`; there are {}", names(.known))]
-    NoStarter {
-        /// The name asked for.
-        name: String,
-        /// Those it carries.
-        known: &'static [Starter],
-    },
-    /// The program is ending.
-    #[error("reading `{0}` was stopped")]
-    Stopped(Reference),
-}
-
-impl FetchError {
-    /// What the user can do, where there is more to say than the message does.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing(_) => Some("check the path; a relative one is taken from the working directory"),
-            Self::Denied(_) => Some("make the file and the folders above it readable for this user"),
-            Self::Folder(_) => Some("name the `.wasm` file in it"),
-            Self::Special(_) => Some("copy the bytes to a file and name that"),
-            Self::Empty(_) => Some("build the component again: the file has no bytes"),
-            Self::TooLarge { .. } => Some("build the component without debug information"),
-            Self::Timeout { .. } => Some("copy the file to a local disk and name that"),
-            Self::NoStarter { .. } | Self::Io { .. } | Self::Stopped(_) => None,
-        }
-    }
-
-    fn open(path: &Path, error: OpenRegularError) -> Self {
-        let path = path.to_owned();
-        match error {
-            OpenRegularError::Folder => Self::Folder(path),
-            OpenRegularError::Special => Self::Special(path),
-            OpenRegularError::Io(source) => Self::io(path, source),
-        }
-    }
-
-    fn io(path: PathBuf, source: io::Error) -> Self {
-        if matches!(
-            source.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        ) {
-            return Self::Missing(path);
-        }
-        if source.kind() == io::ErrorKind::PermissionDenied {
-            return Self::Denied(path);
-        }
-        Self::Io { path, source }
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetcher")
+            .field("limits", &self.limits)
+            .field("network", &self.network.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 impl Fetcher {
-    /// Makes a fetcher with these limits, for a program that carries these components.
+    /// Makes a fetcher with these limits, for a program that carries these components. It has no network.
     pub fn new(limits: FetchLimits, starters: &'static [Starter]) -> Self {
-        Self { limits, starters }
+        Self {
+            limits,
+            starters,
+            network: None,
+        }
+    }
+
+    /// Gives it a network.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkConfigError`] says what in the configuration cannot be used.
+    pub fn with_network(self, config: NetworkConfig) -> Result<Self, NetworkConfigError> {
+        let network = Network::new(config, self.limits.artifact_bytes_max)?;
+        Ok(Self {
+            network: Some(Arc::new(network)),
+            ..self
+        })
     }
 
     /// Fetches what the reference names.
@@ -169,15 +156,185 @@ impl Fetcher {
     /// # Errors
     ///
     /// See [`FetchError`].
-    pub async fn fetch(&self, reference: &Reference) -> Result<Artifact, FetchError> {
-        let path = match reference {
-            Reference::File(path) => path,
-            Reference::Starter(name) => return self.starter(name),
-        };
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        options: &FetchOptions<'_>,
+    ) -> Result<Fetched, FetchError> {
+        match reference {
+            Reference::File(path) => Ok(self.file(reference, path).await?.into()),
+            Reference::Starter(name) => Ok(self.starter(name)?.into()),
+            Reference::Oci(oci) => {
+                let network = self.network()?;
+                let work = async {
+                    let resolved = network.resolve(oci, options.reach).await?;
+                    network
+                        .fetch_parts(&resolved, options.reach, options.progress)
+                        .await
+                };
+                let (artifact, package) = network.timed(&reference.shown(), work).await?;
+                Ok(Fetched {
+                    artifact,
+                    package: Some(package),
+                })
+            }
+            Reference::Https(https) => {
+                let network = self.network()?;
+                let work = network.fetch_https(https, options.reach, options.progress);
+                Ok(network.timed(&reference.shown(), work).await?.into())
+            }
+        }
+    }
+
+    /// Fetches the manifest of a component, and nothing that it names.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`]; what could not be fetched afterwards is refused here already.
+    pub async fn resolve(&self, reference: &OciReference, reach: &Reach) -> Result<Resolved, NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(&reference.to_string(), network.resolve(reference, reach))
+            .await
+    }
+
+    /// Fetches the component of a manifest, and what comes with it, by their digests alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn fetch_resolved(
+        &self,
+        resolved: &Resolved,
+        options: &FetchOptions<'_>,
+    ) -> Result<Fetched, NetworkError> {
+        let network = self.network()?;
+        let work = network.fetch_parts(resolved, options.reach, options.progress);
+        let (artifact, package) = network.timed(&resolved.reference.to_string(), work).await?;
+        Ok(Fetched {
+            artifact,
+            package: Some(package),
+        })
+    }
+
+    /// The digest of what a reference names now, to be compared with [`Resolved::named`]: usually one request without a
+    /// body. It is the registry's word; nothing may be trusted on it.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn named_digest(
+        &self,
+        reference: &OciReference,
+        reach: &Reach,
+    ) -> Result<Digest, NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(&reference.to_string(), network.named_digest(reference, reach))
+            .await
+    }
+
+    /// The signatures that the registry keeps for a manifest, unverified. None means that there is none: a registry
+    /// that fails is an error.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn signatures(
+        &self,
+        resolved: &Resolved,
+        reach: &Reach,
+    ) -> Result<Vec<Signature>, NetworkError> {
+        let network = self.network()?;
+        let work = network.signatures(resolved, reach);
+        network.timed(&resolved.reference.to_string(), work).await
+    }
+
+    /// Tags of a repository, in the registry's order, 10 000 at most.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn tags(&self, reference: &OciReference, reach: &Reach) -> Result<Vec<String>, NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(&reference.source(), network.tags(reference, reach))
+            .await
+    }
+
+    /// Pushes a component under the reference's tag; the digest of its manifest.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`]; [`NetworkError::Pinned`] for a reference with a digest.
+    pub async fn push(&self, reference: &OciReference, request: PushRequest) -> Result<Digest, NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(&reference.to_string(), network.push(reference, request))
+            .await
+    }
+
+    /// Keeps a signature of a manifest beside it, in the layout of its kind; those that are there stay.
+    ///
+    /// Registries have no way to add to a list at once: of two who sign at the same moment, one may be lost.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn push_signature(
+        &self,
+        reference: &OciReference,
+        manifest: Digest,
+        material: &SignatureMaterial,
+    ) -> Result<(), NetworkError> {
+        let network = self.network()?;
+        let work = network.push_signature(reference, manifest, material);
+        network.timed(&reference.to_string(), work).await
+    }
+
+    /// Reads an artifact of one part and another type: a catalog, a feed.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn read_single(
+        &self,
+        request: &SingleRequest<'_>,
+        reach: &Reach,
+    ) -> Result<SingleArtifact, NetworkError> {
+        let network = self.network()?;
+        let work = network.read_single(request, reach);
+        network.timed(&request.reference.to_string(), work).await
+    }
+
+    /// Pushes an artifact of one part and another type; the digest of its manifest.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn push_single(
+        &self,
+        reference: &OciReference,
+        push: SinglePush,
+    ) -> Result<Digest, NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(&reference.to_string(), network.push_single(reference, push))
+            .await
+    }
+
+    fn network(&self) -> Result<&Network, NetworkError> {
+        self.network.as_deref().ok_or(NetworkError::Off)
+    }
+
+    async fn file(&self, reference: &Reference, path: &Path) -> Result<Artifact, FetchError> {
         let stop = StopOnDrop::default();
         let work = {
-            let (path, bytes_max, is_stopped) =
-                (path.clone(), self.limits.artifact_bytes_max, Arc::clone(&stop.0));
+            let (path, bytes_max, is_stopped) = (
+                path.to_owned(),
+                self.limits.artifact_bytes_max,
+                Arc::clone(&stop.0),
+            );
             tokio::task::spawn_blocking(move || read(path, bytes_max, &is_stopped))
         };
         match tokio::time::timeout(self.limits.time_max, work).await {
@@ -201,69 +358,6 @@ impl Fetcher {
             Reference::Starter(Arc::clone(name)),
         ))
     }
-}
-
-fn names(starters: &[Starter]) -> String {
-    let names: Vec<_> = starters
-        .iter()
-        .map(|starter| format!("`{}`", starter.name))
-        .collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-/// Tells the blocking thread that nobody waits for it any more.
-#[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Reads a file. Blocks.
-fn read(path: PathBuf, bytes_max: u64, is_stopped: &AtomicBool) -> Result<Artifact, FetchError> {
-    let mut file = RegularFile::open(&path).map_err(|error| FetchError::open(&path, error))?;
-    let too_large = || FetchError::TooLarge {
-        path: path.clone(),
-        bytes_max,
-    };
-    if file.length() > bytes_max {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(file.length()).unwrap_or(0));
-    let mut digest = DigestBuilder::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        if is_stopped.load(Ordering::Relaxed) {
-            return Err(FetchError::Stopped(Reference::File(path)));
-        }
-        let count = match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(FetchError::io(path, source)),
-        };
-        let piece = chunk.get(..count).unwrap_or_default();
-        digest.update(piece);
-        bytes.extend_from_slice(piece);
-        // Again while reading: the file may grow, and some systems report no size.
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
-            return Err(too_large());
-        }
-    }
-    if bytes.is_empty() {
-        return Err(FetchError::Empty(path));
-    }
-    Ok(Artifact {
-        bytes: bytes.into(),
-        digest: digest.finish(),
-        origin: Reference::File(path),
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Fetching files: what is taken, and what is refused with which words.
 
+use std::io;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
 use super::*;
-use wassette_store::Digest;
+use crate::file::CHUNK_BYTES;
 
 fn limits(artifact_bytes_max: u64) -> FetchLimits {
     FetchLimits {
@@ -12,8 +16,9 @@ fn limits(artifact_bytes_max: u64) -> FetchLimits {
 
 async fn fetch(path: &Path, bytes_max: u64) -> Result<Artifact, FetchError> {
     Fetcher::new(limits(bytes_max), &[])
-        .fetch(&Reference::File(path.to_owned()))
+        .fetch(&Reference::File(path.to_owned()), &FetchOptions::OPERATOR)
         .await
+        .map(|fetched| fetched.artifact)
 }
 
 #[tokio::test]
@@ -120,7 +125,10 @@ async fn a_read_that_takes_too_long_is_given_up() {
         },
         &[],
     );
-    let error = fetcher.fetch(&Reference::File(path)).await.unwrap_err();
+    let error = fetcher
+        .fetch(&Reference::File(path), &FetchOptions::OPERATOR)
+        .await
+        .unwrap_err();
     assert!(matches!(error, FetchError::Timeout { .. }), "{error:?}");
 }
 
@@ -148,12 +156,17 @@ async fn a_starter_is_fetched_by_name_and_an_unknown_one_lists_those_there_are()
         wasm: b"wasm",
     }];
     let fetcher = Fetcher::new(FetchLimits::default(), STARTERS);
-    let artifact = fetcher.fetch(&"starter:time".parse().unwrap()).await.unwrap();
+    let fetch = async |name: &str| {
+        fetcher
+            .fetch(&name.parse().unwrap(), &FetchOptions::OPERATOR)
+            .await
+    };
+    let artifact = fetch("starter:time").await.unwrap().artifact;
     assert_eq!(
         (&*artifact.bytes, artifact.origin.to_string()),
         (&b"wasm"[..], "starter:time".to_owned())
     );
-    let error = fetcher.fetch(&"starter:tine".parse().unwrap()).await.unwrap_err();
+    let error = fetch("starter:tine").await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no starter component `tine`; there are `time`"

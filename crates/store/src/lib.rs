@@ -48,7 +48,10 @@ pub use lock::Hold;
 pub use look::Look;
 pub use private::{PrivateFolder, PrivateFolderError};
 pub use record::{Expected, NewRecord, Record, Snapshot, VERSIONS_MAX};
-pub use reference::{Artifact, ParseReferenceError, REFERENCE_BYTES_MAX, Reference};
+pub use reference::{
+    Artifact, HttpsReference, OCI_NAME_BYTES_MAX, OCI_TAG_BYTES_MAX, OciReference, ParseReferenceError,
+    REFERENCE_BYTES_MAX, Reference,
+};
 pub use revocation::{
     CHECKED_INTERVAL_MS, DOCUMENT_BYTES_MAX, FEEDS_MAX, Feed, NewFeed, NewRevocation, OPERATOR,
     REASON_BYTES_MAX, REVOCATIONS_MAX, Revocation, SUBJECT_BYTES_MAX,

@@ -4,13 +4,19 @@
 //! component's origin, so that the same file has the same origin however it was typed. `..` is kept as it
 //! is: removing it without asking the file system would name another file where a link is in between.
 
+mod https;
+mod oci;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::Digest;
+use crate::{Digest, ParseDigestError};
+
+pub use https::HttpsReference;
+pub use oci::{OCI_NAME_BYTES_MAX, OCI_TAG_BYTES_MAX, OciReference};
 
 /// Longest reference in bytes: the longest path of the systems we run on.
 pub const REFERENCE_BYTES_MAX: usize = 4096;
@@ -23,6 +29,10 @@ pub enum Reference {
     /// A component that is inside the program, by its name: `starter:time`. The name has only `a-z`, `0-9`
     /// and `-`.
     Starter(Arc<str>),
+    /// An artifact in a registry.
+    Oci(OciReference),
+    /// A file on a web server.
+    Https(HttpsReference),
 }
 
 /// What a reference to a component inside the program starts with.
@@ -48,13 +58,36 @@ impl Reference {
             return starter(name);
         }
         match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("file") => file_url(rest),
-            Some((scheme, _)) if is_scheme(scheme) => Err(ParseReferenceError::Scheme(scheme.to_owned())),
+            Some((scheme, rest)) if is_scheme(scheme) => match scheme.to_ascii_lowercase().as_str() {
+                "file" => file_url(rest),
+                "oci" => OciReference::parse(rest).map(Self::Oci),
+                "https" => HttpsReference::parse(text).map(Self::Https),
+                "http" => Err(ParseReferenceError::PlainHttp),
+                _ => Err(ParseReferenceError::Scheme(scheme.to_owned())),
+            },
             Some(_) | None => file_path(&current_dir.join(text)),
         }
     }
 
-    /// The name that suggests a component's id: the file's name without its extension.
+    /// What stays the same from version to version, and so what an id, its grants and its secrets are bound to:
+    /// registry and repository; of everything else, the whole reference.
+    pub fn source(&self) -> String {
+        match self {
+            Self::Oci(oci) => oci.source(),
+            Self::File(_) | Self::Starter(_) | Self::Https(_) => self.to_string(),
+        }
+    }
+
+    /// The reference as it may stand in a message: a URL without its query, which may be a secret.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Https(https) => https.shown(),
+            Self::File(_) | Self::Starter(_) | Self::Oci(_) => self.to_string(),
+        }
+    }
+
+    /// The name that suggests a component's id: the file's name without its extension, or the last part of the
+    /// repository.
     pub fn stem(&self) -> String {
         match self {
             Self::File(path) => path
@@ -63,6 +96,8 @@ impl Reference {
                 .to_string_lossy()
                 .into_owned(),
             Self::Starter(name) => name.as_ref().to_owned(),
+            Self::Oci(oci) => oci.repository().rsplit('/').next().unwrap_or_default().to_owned(),
+            Self::Https(https) => https.stem(),
         }
     }
 }
@@ -91,6 +126,8 @@ impl fmt::Display for Reference {
                 Ok(())
             }
             Self::Starter(name) => write!(f, "{STARTER}{name}"),
+            Self::Oci(oci) => fmt::Display::fmt(oci, f),
+            Self::Https(https) => fmt::Display::fmt(https, f),
         }
     }
 }
@@ -118,25 +155,29 @@ fn file_url(rest: &str) -> Result<Reference, ParseReferenceError> {
     if !rest.starts_with('/') {
         return Err(ParseReferenceError::Host);
     }
-    let mut bytes = Vec::with_capacity(rest.len());
-    let mut rest = rest.bytes();
-    while let Some(byte) = rest.next() {
-        let decoded = match byte {
-            b'%' => match (hex_digit(rest.next()), hex_digit(rest.next())) {
-                (Some(high), Some(low)) => high << 4 | low,
-                (None, _) | (_, None) => return Err(ParseReferenceError::Escape),
-            },
-            // A query or fragment means nothing for a file; taking it as part of the name would surprise.
-            b'?' | b'#' => return Err(ParseReferenceError::Query),
-            byte => byte,
-        };
-        if decoded == 0 {
-            return Err(ParseReferenceError::Nul);
-        }
-        bytes.push(decoded);
+    // A query or fragment means nothing for a file; taking it as part of the name would surprise.
+    if rest.contains(['?', '#']) {
+        return Err(ParseReferenceError::Query);
+    }
+    let bytes = percent_decoded(rest).ok_or(ParseReferenceError::Escape)?;
+    if bytes.contains(&0) {
+        return Err(ParseReferenceError::Nul);
     }
     let path = os_string(bytes).ok_or(ParseReferenceError::Encoding)?;
     file_path(Path::new(&path))
+}
+
+/// `None` where `%` is not followed by two hexadecimal digits.
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'%' => hex_digit(rest.next())? << 4 | hex_digit(rest.next())?,
+            byte => byte,
+        });
+    }
+    Some(decoded)
 }
 
 fn hex_digit(byte: Option<u8>) -> Option<u8> {
@@ -196,8 +237,8 @@ pub enum ParseReferenceError {
     /// A NUL character, which no path has.
     #[error("a reference contains no NUL character")]
     Nul,
-    /// A scheme other than `file`; holds it.
-    #[error("`{0}://` is not supported; a path, `file:///` and `starter:` are")]
+    /// A scheme that is not known; holds it.
+    #[error("`{0}://` is not supported; a path, `oci://`, `https://`, `file:///` and `starter:` are")]
     Scheme(String),
     /// `file://` followed by a host.
     #[error("a file reference has no host; write `file:///` and an absolute path")]
@@ -220,6 +261,40 @@ pub enum ParseReferenceError {
     /// Bytes that cannot be a path on this system.
     #[error("a file reference is UTF-8 on this system")]
     Encoding,
+    /// `oci://` without a registry: a first part without `.` and `:` that is not `localhost`.
+    #[error("`oci://` is followed by a registry and a repository, such as `oci://docker.io/library/x`")]
+    NoRegistry,
+    /// A registry that is no host, or a port that is no number from 1 to 65535.
+    #[error("the registry in `oci://` is a host name or an address, with an optional port")]
+    Registry,
+    /// A repository outside the grammar.
+    #[error(
+        "a repository has parts of `a-z`, `0-9` and single `.`, `_`, `__` or `-` between them, divided by `/`"
+    )]
+    Repository,
+    /// More than [`OCI_NAME_BYTES_MAX`] bytes; holds how many.
+    #[error("registry and repository have at most {OCI_NAME_BYTES_MAX} bytes, not {0}")]
+    OciName(usize),
+    /// A tag outside the grammar.
+    #[error(
+        "a tag has 1 to {OCI_TAG_BYTES_MAX} of `A-Z`, `a-z`, `0-9`, `_`, `.` and `-`, and starts with none of the last two"
+    )]
+    Tag,
+    /// What follows `@` in `oci://` is no SHA-256 digest.
+    #[error("`@` in an `oci://` reference is followed by `sha256:` and 64 lower-case hexadecimal digits")]
+    Digest(#[source] ParseDigestError),
+    /// `http://`, by which anybody on the way may exchange the bytes.
+    #[error("`http://` is not taken, because anybody on the way can change the bytes; write `https://`")]
+    PlainHttp,
+    /// `https://` followed by what is no URL.
+    #[error("this is not a URL of a file on a web server")]
+    Url,
+    /// A user or a password in a URL.
+    #[error("a URL here holds no user and no password")]
+    UserInfo,
+    /// `#` in a URL.
+    #[error("a URL here has no fragment; write `%23` for `#`")]
+    Fragment,
 }
 
 /// The bytes of a component and where they came from.
@@ -326,9 +401,7 @@ mod tests {
         refused(&"a".repeat(4097), Long(4097));
         refused("a\0b", Nul);
         refused("file:///a%00b", Nul);
-        refused("oci://ghcr.example/x", Scheme("oci".into()));
-        refused("https://a.example/x.wasm", Scheme("https".into()));
-        refused("http://a.example/x.wasm", Scheme("http".into()));
+        refused("ftp://a.example/x.wasm", Scheme("ftp".into()));
         refused("data+x://y", Scheme("data+x".into()));
         refused("file://host/x", Host);
         refused("file://", Host);
@@ -356,5 +429,9 @@ mod tests {
     fn stem_is_the_name_without_extension() {
         assert_eq!(Reference::File("/x/my.tool.wasm".into()).stem(), "my.tool");
         assert_eq!(Reference::File("/x/.wasm".into()).stem(), ".wasm");
+        assert_eq!(
+            "oci://ghcr.io/org/tool:1".parse().map(|r: Reference| r.stem()),
+            Ok("tool".to_owned())
+        );
     }
 }
