@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Component(ComponentCommand),
     /// Shows what a component offers, asks for and could do at most, without running it.
     Inspect {
-        /// Id of a loaded component, or a path, `file://` URL or `starter:NAME`.
+        /// Id of a loaded component, or a reference as `component load` takes it.
         subject: String,
     },
     /// Lists, reads and invokes tools.
@@ -64,6 +64,12 @@ pub(crate) enum Command {
     /// Keeps secrets that components use and never see.
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Finds, gets and publishes components in registries.
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Compares what is loaded with a file that says what is to be loaded, and makes it so.
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
     /// Shows the whole thing in a minute, offline, on components inside this program.
     Demo,
     /// Shows the settings and where they come from.
@@ -112,21 +118,182 @@ pub(crate) enum ComponentCommand {
         /// Id of the component.
         id: String,
     },
+    /// Puts the newest version in place; what is new in one that wants more is withheld until it is approved.
+    Update(UpdateArgs),
+    /// Goes back to the version that was there before.
+    Rollback {
+        /// Id of the component.
+        id: String,
+        /// The version, as `component show` lists them; the last one otherwise.
+        #[arg(long, value_name = "DIGEST")]
+        to: Option<String>,
+    },
+    /// Accepts what is new in a version.
+    Approve {
+        /// Id of the component.
+        id: String,
+        /// Also grants what it asks for.
+        #[arg(long)]
+        grant_requested: bool,
+    },
+    /// Shows who signed a component, and whether that is enough.
+    Verify {
+        /// Id of a loaded component, or a reference.
+        subject: String,
+    },
+    /// Takes a version, or all that someone signed, out of service everywhere.
+    Revoke {
+        /// A digest (`sha256:...`) of a component or a manifest, or a signer as `component verify` prints it.
+        subject: String,
+        /// Why; it is shown to whoever calls one of its tools.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// Takes the revocation back.
+        #[arg(long, conflicts_with = "reason")]
+        undo: bool,
+    },
+    /// Writes down exactly what is loaded, for `component load --locked`.
+    Lock {
+        /// The lock file.
+        #[arg(default_value = "wassette.lock")]
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// A path, a `file://` URL, or `starter:NAME` for one that is inside this program.
+    /// A path, `file://`, `https://` or `oci://` (registry/repository:tag), or `starter:NAME` for one that is inside this
+    /// program.
     pub(crate) reference: String,
-    /// The id it gets; made from the file's name otherwise.
+    /// The id it gets; made from the last part of its name otherwise.
     #[arg(long, value_name = "ID")]
     pub(crate) name: Option<String>,
-    /// Replaces a component of the same id that was loaded from elsewhere.
+    /// Replaces a component of the same id that was loaded from elsewhere, or is another version.
     #[arg(long)]
     pub(crate) replace: bool,
     /// A WIT file or folder whose comments describe the functions.
     #[arg(long, value_name = "PATH")]
     pub(crate) wit: Option<PathBuf>,
+    /// Refuses everything but what the lock file says.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "wassette.lock")]
+    pub(crate) locked: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Id of the component; all that came from registries and web servers otherwise.
+    pub(crate) id: Option<String>,
+    /// Another version of the same source, such as `oci://registry/repository:2.0`.
+    #[arg(long, value_name = "REFERENCE", requires = "id")]
+    pub(crate) to: Option<String>,
+    /// Only says what there is, and changes nothing.
+    #[arg(long, conflicts_with = "approve")]
+    pub(crate) check: bool,
+    /// Approves what is new at once.
+    #[arg(long, requires = "id")]
+    pub(crate) approve: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManifestCommand {
+    /// Says what would be done. Changes nothing.
+    Plan(ManifestArgs),
+    /// Does it, and writes `wassette.lock` beside the file.
+    Apply(ManifestArgs),
+    /// Fails when something is not as the file says.
+    Check(ManifestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifestArgs {
+    /// The manifest, in YAML.
+    pub(crate) file: PathBuf,
+    /// Also unloads what the file does not name.
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Loads nothing but what `wassette.lock` beside the file says.
+    #[arg(long)]
+    pub(crate) locked: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistryCommand {
+    /// Searches the catalogues.
+    Search {
+        /// Words to find; everything otherwise.
+        query: Option<String>,
+    },
+    /// Shows one entry of a catalogue.
+    Get {
+        /// Its name.
+        name: String,
+    },
+    /// Keeps a user's name and password or token for a registry.
+    Login {
+        /// The registry, such as `ghcr.io`.
+        host: String,
+        /// The user's name.
+        #[arg(short, long)]
+        username: String,
+        /// Reads the password or token from standard input; asked for without echo otherwise.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Forgets them.
+    Logout {
+        /// The registry.
+        host: String,
+    },
+    /// Publishes a component.
+    Push(PushArgs),
+    /// Asks the revocation feeds now.
+    Sync,
+    /// Makes a pair of keys for signing.
+    Keygen {
+        /// Where the private key goes; the public one goes beside it, ending in `.pub`.
+        #[arg(default_value = "wassette.key")]
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The component.
+    pub(crate) file: PathBuf,
+    /// Where it goes: `oci://registry/repository:tag`.
+    pub(crate) reference: String,
+    /// A policy that it asks for. Whoever loads it decides.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A WIT file or folder whose comments describe the functions.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) wit: Option<PathBuf>,
+    /// What it is, in one line.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// Its licence, as SPDX writes it.
+    #[arg(long)]
+    pub(crate) license: Option<String>,
+    /// Where its source code is.
+    #[arg(long, value_name = "URL")]
+    pub(crate) source: Option<String>,
+    /// Signs it with this private key.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sign: Option<PathBuf>,
+    /// What the file is.
+    #[arg(long, value_enum, default_value = "component")]
+    pub(crate) kind: PushKind,
+}
+
+/// What can be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PushKind {
+    /// A component.
+    Component,
+    /// A catalogue, in JSON.
+    Catalogue,
+    /// A revocation feed, in JSON.
+    Feed,
 }
 
 #[derive(Debug, Subcommand)]

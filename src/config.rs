@@ -6,14 +6,21 @@
 use crate::cli::Global;
 use crate::exit::Exit;
 use etcetera::BaseStrategy;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use wassette_host::{Allocation, Backend, HostConfig, SecretsConfig};
+use std::str::FromStr;
+use std::time::Duration;
+use wassette_host::{
+    Allocation, Backend, CredentialSource, FEED_GRACE, HostConfig, SecretString, SecretsConfig, SourcePattern,
+};
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 9] = [
     "WASSETTE_COMPONENT_DIR",
     "WASSETTE_LOG",
     "WASSETTE_AGENT_SOURCES",
@@ -21,6 +28,8 @@ const VARIABLES: [&str; 7] = [
     "WASSETTE_CEILING",
     "WASSETTE_SECRETS_DIR",
     "WASSETTE_SECRETS_BACKEND",
+    "WASSETTE_REVOCATION_FEEDS",
+    "WASSETTE_KEY_PASSPHRASE",
 ];
 
 /// A value and where it comes from.
@@ -58,8 +67,8 @@ pub(crate) struct Config {
     pub(crate) component_dir: Setting<PathBuf>,
     /// What is logged.
     pub(crate) log: Setting<String>,
-    /// Folders from which a model may load components.
-    pub(crate) agent_sources: Setting<Vec<PathBuf>>,
+    /// From where a model may load components.
+    pub(crate) agent_sources: Setting<Vec<AgentSource>>,
     /// Whether guests get memory that no guest had before, at the price of speed.
     pub(crate) hardened: Setting<bool>,
     /// The policy file that nothing exceeds.
@@ -68,6 +77,26 @@ pub(crate) struct Config {
     pub(crate) secrets_dir: Setting<PathBuf>,
     /// Where the values of secrets go.
     pub(crate) secrets_backend: Setting<SecretsBackend>,
+    /// Where components are found by name.
+    pub(crate) catalogues: Setting<Vec<String>>,
+    /// Lists of what is revoked.
+    pub(crate) revocation_feeds: Setting<Vec<String>>,
+    /// How long a feed that cannot be asked is good for.
+    pub(crate) revocation_grace: Setting<Grace>,
+    /// The root of trust for keyless signatures, if it is not that of the public Sigstore.
+    pub(crate) trusted_root: Setting<Option<PathBuf>>,
+    /// Certificates of authorities for registries, besides the public ones.
+    pub(crate) registry_ca: Setting<Vec<PathBuf>>,
+    /// Mirrors of registries.
+    pub(crate) registry_mirrors: Setting<BTreeMap<String, String>>,
+    /// Whether credential helpers, which are programs, are run.
+    pub(crate) registry_credential_helpers: Setting<bool>,
+    /// The passphrase of a private key, for scripts.
+    #[serde(skip)]
+    pub(crate) key_passphrase: Option<SecretString>,
+    /// Docker's settings file, whose credentials are read.
+    #[serde(skip)]
+    pub(crate) docker_config: PathBuf,
     /// The settings file.
     #[serde(skip)]
     pub(crate) path: PathBuf,
@@ -101,13 +130,114 @@ impl SecretsBackend {
     }
 }
 
+/// From where a model may load components.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum AgentSource {
+    /// What is below a folder.
+    Folder(PathBuf),
+    /// References that match a pattern, such as `oci://ghcr.io/org/*`.
+    Pattern(#[serde(serialize_with = "as_text")] SourcePattern),
+}
+
+fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+impl AgentSource {
+    fn read(text: &str, current_dir: &Path) -> Result<Self, Exit> {
+        if !text.contains("://") {
+            return Ok(Self::Folder(current_dir.join(text)));
+        }
+        let pattern = SourcePattern::new(text).map_err(|error| error.to_string());
+        let is_known = ["oci://", "https://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        let known = "folders, and patterns of `oci://` and `https://`";
+        let pattern = pattern.and_then(|pattern| {
+            is_known
+                .then_some(pattern)
+                .ok_or_else(|| format!("known are {known}"))
+        });
+        pattern.map(Self::Pattern).map_err(|reason| {
+            Exit::usage(format!("`{text}` in `agent_sources` is no source: {reason}"))
+                .with_hint("for example `oci://ghcr.io/org/*`, or `oci://**` for all registries")
+        })
+    }
+
+    /// All in one text: as `PATH` is written, or with commas where there are patterns.
+    fn read_all(text: &str, current_dir: &Path) -> Result<Vec<Self>, Exit> {
+        if text.contains("://") {
+            let each = text.split(',').map(str::trim);
+            return each.map(|text| Self::read(text, current_dir)).collect();
+        }
+        let folders = std::env::split_paths(text);
+        Ok(folders
+            .map(|folder| Self::Folder(current_dir.join(folder)))
+            .collect())
+    }
+}
+
+impl fmt::Display for AgentSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Pattern(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+/// A time, as `7d`, `12h` or `30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grace(pub(crate) Duration);
+
+impl FromStr for Grace {
+    type Err = Exit;
+
+    fn from_str(text: &str) -> Result<Self, Exit> {
+        let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
+        let parsed = units.into_iter().find_map(|(unit, seconds)| {
+            let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(Duration::from_secs(u64::from(number) * seconds))
+        });
+        parsed.map(Self).ok_or_else(|| {
+            Exit::usage(format!("`{text}` is no time for `revocation_grace`"))
+                .with_hint("write `7d`, `12h` or `30m`")
+        })
+    }
+}
+
+impl fmt::Display for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match (seconds % 86_400, seconds % 3_600) {
+            (0, _) => write!(f, "{}d", seconds / 86_400),
+            (_, 0) => write!(f, "{}h", seconds / 3_600),
+            (_, _) => write!(f, "{}m", seconds / 60),
+        }
+    }
+}
+
+impl Serialize for Grace {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The settings file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     component_dir: Option<PathBuf>,
     log: Option<String>,
-    agent_sources: Option<Vec<PathBuf>>,
+    agent_sources: Option<Vec<String>>,
+    catalogues: Option<Vec<String>>,
+    revocation_feeds: Option<Vec<String>>,
+    revocation_grace: Option<String>,
+    trusted_root: Option<PathBuf>,
+    registry_ca: Option<Vec<PathBuf>>,
+    registry_mirrors: Option<BTreeMap<String, String>>,
+    registry_credential_helpers: Option<bool>,
     hardened: Option<bool>,
     ceiling: Option<PathBuf>,
     secrets_dir: Option<PathBuf>,
@@ -121,6 +251,7 @@ struct Surroundings {
     data_dir: PathBuf,
     current_dir: PathBuf,
     home_dir: PathBuf,
+    docker_config: PathBuf,
 }
 
 impl Surroundings {
@@ -137,6 +268,9 @@ impl Surroundings {
             config_dir: folders.config_dir(),
             data_dir: folders.data_dir(),
             home_dir: folders.home_dir().to_owned(),
+            docker_config: std::env::var_os("DOCKER_CONFIG")
+                .map_or_else(|| folders.home_dir().join(".docker"), PathBuf::from)
+                .join("config.json"),
             current_dir: std::env::current_dir().map_err(Exit::failed)?,
         })
     }
@@ -193,14 +327,7 @@ impl Config {
             file.component_dir,
             around.data_dir.join("wassette").join("components"),
         );
-        let sources = around.variable("WASSETTE_AGENT_SOURCES")?;
-        let sources = sources.map(|list| std::env::split_paths(&list).collect());
-        let agent_sources = choose(
-            None,
-            sources,
-            file.agent_sources,
-            default_sources(&around.current_dir),
-        );
+        let agent_sources = agent_sources(around, file.agent_sources)?;
         let ceiling = choose(
             flags.ceiling.clone().map(Some),
             around.path("WASSETTE_CEILING")?.map(Some),
@@ -216,11 +343,27 @@ impl Config {
         let hardened = around.parsed("WASSETTE_HARDENED", boolean)?;
         let backend = around.parsed("WASSETTE_SECRETS_BACKEND", secrets_backend)?;
         let log = around.variable("WASSETTE_LOG")?;
+        let feeds = around.variable("WASSETTE_REVOCATION_FEEDS")?;
+        let feeds = feeds.map(|list| list.split(',').map(|text| text.trim().to_owned()).collect());
+        let grace = file.revocation_grace.as_deref().map(str::parse).transpose()?;
         let absolute = |path: PathBuf| around.current_dir.join(path);
         Ok(Self {
             component_dir: component_dir.map(absolute),
             log: choose(None, log, file.log, "warn".to_owned()),
-            agent_sources: agent_sources.map(|paths| paths.into_iter().map(absolute).collect()),
+            agent_sources,
+            catalogues: choose(None, None, file.catalogues, vec!["starters".to_owned()]),
+            revocation_feeds: choose(None, feeds, file.revocation_feeds, Vec::new()),
+            revocation_grace: choose(None, None, grace, Grace(FEED_GRACE)),
+            trusted_root: choose(None, None, file.trusted_root.map(Some), None)
+                .map(|path| path.map(absolute)),
+            registry_ca: choose(None, None, file.registry_ca, Vec::new())
+                .map(|paths| paths.into_iter().map(absolute).collect()),
+            registry_mirrors: choose(None, None, file.registry_mirrors, BTreeMap::new()),
+            registry_credential_helpers: choose(None, None, file.registry_credential_helpers, false),
+            key_passphrase: around
+                .variable("WASSETTE_KEY_PASSPHRASE")?
+                .map(SecretString::from),
+            docker_config: around.docker_config.clone(),
             hardened: choose(None, hardened, file.hardened, false),
             ceiling: ceiling.map(|path| path.map(absolute)),
             secrets_dir: secrets_dir.map(absolute),
@@ -232,9 +375,19 @@ impl Config {
     }
 
     /// What the host is made with.
-    pub(crate) fn host(&self) -> HostConfig {
+    ///
+    /// # Errors
+    ///
+    /// When a setting names what cannot be read.
+    pub(crate) fn host(&self) -> Result<HostConfig, Exit> {
         let mut config = HostConfig::new(&self.component_dir.value);
-        config.agent_folders.clone_from(&self.agent_sources.value);
+        for source in &self.agent_sources.value {
+            match source {
+                AgentSource::Folder(folder) => config.agent_folders.push(folder.clone()),
+                AgentSource::Pattern(pattern) => config.agent_patterns.push(pattern.clone()),
+            }
+        }
+        self.supply(&mut config)?;
         config.starters = crate::starters::STARTERS;
         config.ceiling.clone_from(&self.ceiling.value);
         config.secrets = SecretsConfig {
@@ -250,16 +403,101 @@ impl Config {
         if self.hardened.value {
             config.sandbox.allocation = Allocation::OnDemand;
         }
-        config
+        Ok(config)
+    }
+
+    /// Where components come from and what is thought of it.
+    fn supply(&self, config: &mut HostConfig) -> Result<(), Exit> {
+        config.catalogues = each("catalogues", &self.catalogues.value)?;
+        config.feeds = each("revocation_feeds", &self.revocation_feeds.value)?;
+        config.feed_grace = self.revocation_grace.value.0;
+        config.trusted_root = self.trusted_root.value.as_deref().map(read_bytes).transpose()?;
+        for path in &self.registry_ca.value {
+            config.network.extra_roots.extend(certificates(path)?);
+        }
+        config.network.mirrors.clone_from(&self.registry_mirrors.value);
+        let files = [self.logins(), self.docker_config.clone()];
+        let files = files.into_iter().filter(|path| path.exists());
+        config.network.credentials = files.map(CredentialSource::DockerConfig).collect();
+        if self.registry_credential_helpers.value {
+            config.network.helper_path = std::env::var_os("PATH");
+        }
+        Ok(())
+    }
+
+    /// The file of what `wassette registry login` keeps.
+    pub(crate) fn logins(&self) -> PathBuf {
+        self.path.with_file_name("registry-logins.json")
     }
 }
 
-/// The working folder, from which a model may load unless the settings say otherwise.
+/// From where a model may load. Unless the settings say otherwise: the working folder, and public registries and web
+/// servers, since what it loads can do nothing until a person grants it something.
 ///
 /// SECURITY: some clients start servers in the root of the file system, which means no folder and holds all.
-fn default_sources(current_dir: &Path) -> Vec<PathBuf> {
-    let folder = current_dir.parent().map(|_above| current_dir.to_owned());
-    folder.into_iter().collect()
+fn agent_sources(
+    around: &Surroundings,
+    file: Option<Vec<String>>,
+) -> Result<Setting<Vec<AgentSource>>, Exit> {
+    let current_dir = &around.current_dir;
+    let variable = around.variable("WASSETTE_AGENT_SOURCES")?;
+    let variable = variable
+        .map(|text| AgentSource::read_all(&text, current_dir))
+        .transpose()?;
+    let read = |list: Vec<String>| {
+        list.iter()
+            .map(|text| AgentSource::read(text, current_dir))
+            .collect()
+    };
+    let file = file.map(read).transpose()?;
+    let mut default = Vec::new();
+    if current_dir.parent().is_some() {
+        default.push(AgentSource::Folder(current_dir.clone()));
+    }
+    for pattern in ["oci://**", "https://**"] {
+        default.push(AgentSource::read(pattern, current_dir)?);
+    }
+    Ok(choose(None, variable, file, default))
+}
+
+/// Reads each text of a list; the first that cannot be read is said with its setting.
+fn each<T: FromStr<Err: fmt::Display>>(setting: &str, texts: &[String]) -> Result<Vec<T>, Exit> {
+    let read = |text: &String| {
+        text.parse()
+            .map_err(|error| Exit::usage(format!("`{text}` in `{setting}`: {error}")))
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Bytes of a file that a setting names: certificates, roots of trust.
+const SETTING_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The certificates in a file of PEM.
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, Exit> {
+    let bytes = read_bytes(path)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = read.ok().filter(|found| !found.is_empty());
+    let found = found.ok_or_else(|| {
+        Exit::failed(anyhow::anyhow!("`{}` has no certificates in PEM", path.display()))
+            .with_hint("a certificate begins with `-----BEGIN CERTIFICATE-----`")
+    })?;
+    Ok(found
+        .into_iter()
+        .map(|certificate| certificate.to_vec())
+        .collect())
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Exit> {
+    let failed = |error| Exit::unreadable(path, error);
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > SETTING_FILE_BYTES_MAX {
+        let error = anyhow::anyhow!(
+            "`{}` has more than {SETTING_FILE_BYTES_MAX} bytes",
+            path.display()
+        );
+        return Err(Exit::failed(error));
+    }
+    std::fs::read(path).map_err(failed)
 }
 
 /// The first value that is there.
@@ -313,6 +551,13 @@ fn read_file(path: &Path) -> Result<File, Exit> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, Exit> {
+    toml(path, text).map_err(|exit| {
+        exit.with_hint("correct the line or remove it; without the file everything has its default")
+    })
+}
+
+/// Reads TOML; says the line and column of a mistake.
+pub(crate) fn toml<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Exit> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let before = error
             .span()
@@ -322,7 +567,6 @@ fn parse(path: &Path, text: &str) -> Result<File, Exit> {
         let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         Exit::failed(anyhow::anyhow!("{}:{line}:{column}: {message}", path.display()))
-            .with_hint("correct the line or remove it; without the file everything has its default")
     })
 }
 
@@ -340,6 +584,7 @@ mod tests {
             data_dir: "/d".into(),
             current_dir: "/here".into(),
             home_dir: "/home/me".into(),
+            docker_config: "/home/me/.docker/config.json".into(),
         }
     }
 
@@ -396,13 +641,45 @@ mod tests {
     }
 
     #[test]
-    fn a_model_loads_from_the_working_folder_unless_told_otherwise() {
-        let default = resolve(None, &[], "").expect("valid settings").agent_sources;
-        assert_eq!(default.value, [PathBuf::from("/here")]);
-        let none = resolve(None, &[], "agent_sources = []")
-            .expect("valid settings")
-            .agent_sources;
-        assert_eq!(none.value, Vec::<PathBuf>::new());
-        assert_eq!(default_sources(Path::new("/")), Vec::<PathBuf>::new());
+    fn a_model_loads_from_the_working_folder_and_from_public_sources_unless_told_otherwise() {
+        #[track_caller]
+        fn check(variables: &[(&str, &str)], file: &str, expected: &[&str]) {
+            let found = resolve(None, variables, file)
+                .expect("valid settings")
+                .agent_sources;
+            let found: Vec<_> = found.value.iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected);
+        }
+        check(&[], "", &["/here", "oci://**", "https://**"]);
+        check(&[], "agent_sources = []", &[]);
+        check(
+            &[],
+            "agent_sources = [\"x\", \"oci://r.example/*\"]",
+            &["/here/x", "oci://r.example/*"],
+        );
+        check(&[("WASSETTE_AGENT_SOURCES", "/a:b")], "", &["/a", "/here/b"]);
+        check(
+            &[("WASSETTE_AGENT_SOURCES", "oci://r.example:5000/*, /a")],
+            "",
+            &["oci://r.example:5000/*", "/a"],
+        );
+        let wrong = resolve(None, &[], "agent_sources = [\"http://x/*\"]").expect_err("no source");
+        assert!(
+            wrong
+                .message()
+                .starts_with("`http://x/*` in `agent_sources` is no source"),
+            "{wrong:?}"
+        );
+    }
+
+    #[test]
+    fn a_grace_has_a_unit() {
+        for (text, seconds) in [("7d", 604_800), ("12h", 43_200), ("30m", 1_800)] {
+            let grace: Grace = text.parse().expect("a time");
+            assert_eq!((grace.0.as_secs(), grace.to_string().as_str()), (seconds, text));
+        }
+        for text in ["", "7", "d", "-1d", "7 d", "7s"] {
+            assert!(text.parse::<Grace>().is_err(), "{text}");
+        }
     }
 }

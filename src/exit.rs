@@ -42,6 +42,29 @@ impl Exit {
         }
     }
 
+    /// It is not allowed.
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self {
+            code: DENIED,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// What was named does not exist.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self {
+            code: NOT_FOUND,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The guest failed; the message is about the guest.
     pub(crate) fn guest(message: impl Into<String>) -> Self {
         Self {

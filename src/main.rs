@@ -5,7 +5,10 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod lock;
 mod logging;
+mod logins;
+mod manifest;
 mod output;
 mod starters;
 
@@ -58,6 +61,8 @@ async fn dispatch(command: Command, config: Config, output: Output) -> Result<()
         Command::Permission(command) => commands::permission::run(&config, command, output).await,
         Command::Policy(command) => commands::policy::run(&config, command, output).await,
         Command::Secret(command) => commands::secret::run(&config, command, output).await,
+        Command::Registry(command) => commands::registry::run(&config, command, output).await,
+        Command::Manifest(command) => commands::manifest::run(&config, command, output).await,
         Command::Demo => commands::demo::run(&config).await,
         Command::Config(command) => commands::config::run(&config, &command, output),
         Command::Completion { shell } => commands::completion::print(shell),

@@ -7,30 +7,36 @@ use wassette_host::Starter;
 
 const FETCH: Starter = Starter {
     name: "fetch",
+    description: "Gets web pages as Markdown, text or raw bytes, from hosts that were granted",
     wasm: include_bytes!("../components/fetch/fetch.wasm"),
 };
 const FILESYSTEM: Starter = Starter {
     name: "filesystem",
+    description: "Lists, reads, writes and searches files in folders that were granted",
     wasm: include_bytes!("../components/filesystem/filesystem.wasm"),
 };
 const TEXT: Starter = Starter {
     name: "text",
+    description: "Hashes, encodes, compares, searches and queries text and JSON",
     wasm: include_bytes!("../components/text/text.wasm"),
 };
 const TIME: Starter = Starter {
     name: "time",
+    description: "Tells and converts times, with the time zones of IANA",
     wasm: include_bytes!("../components/time/time.wasm"),
 };
 
 /// A test guest that reaches for files, hosts and variables.
 const NEEDY: Starter = Starter {
     name: "needy",
+    description: "Reaches for what it was not granted",
     wasm: include_bytes!("../tests/guests/built/needy.wasm"),
 };
 
 /// A test guest that does harm as well as it can.
 const HOSTILE: Starter = Starter {
     name: "hostile",
+    description: "Does harm as well as it can",
     wasm: include_bytes!("../tests/guests/built/hostile.wasm"),
 };
 

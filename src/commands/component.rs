@@ -1,17 +1,19 @@
 //! `wassette component`: what is loaded.
 
+mod version;
+
 use super::{component_id, open, reference, refused};
 use crate::cli::{ComponentCommand, LoadArgs};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::lock;
 use crate::output::{Output, shown, table};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 use wassette_host::{
-    Actor, Change, Command, Component, ComponentState, Host, LoadRequest, Loaded, Outcome, Progress, Silent,
-    Step,
+    Actor, Change, Command, Component, Host, LoadRequest, Loaded, Outcome, Progress, Silent, Step,
 };
 
 /// WIT that describes a component: files, and bytes of each.
@@ -30,9 +32,7 @@ pub(crate) async fn run(config: &Config, command: ComponentCommand, output: Outp
         }
         ComponentCommand::Unload { id } => {
             let id = component_id(&id)?;
-            let outcome = host
-                .execute(Command::Unload(id.clone()), &Actor::Operator, &Silent)
-                .await?;
+            let outcome = execute(&host, Command::Unload(id.clone())).await?;
             output.print(&outcome, |_| format!("unloaded {id}"))
         }
         ComponentCommand::List => {
@@ -42,28 +42,64 @@ pub(crate) async fn run(config: &Config, command: ComponentCommand, output: Outp
             output.print(&List { components, total }, list_people)
         }
         ComponentCommand::Show { id } => {
-            let inspection = host.inspect_loaded(&component_id(&id)?)?;
+            let inspection = host.inspect_loaded(&component_id(&id)?).await?;
             output.print(&inspection, super::inspect::people)
         }
+        ComponentCommand::Update(args) => version::update(config, &host, &args, output).await,
+        ComponentCommand::Rollback { id, to } => version::rollback(&host, &id, to.as_deref(), output).await,
+        ComponentCommand::Approve { id, grant_requested } => {
+            version::approve(&host, &id, grant_requested, output).await
+        }
+        ComponentCommand::Verify { subject } => version::verify(config, &host, &subject, output).await,
+        ComponentCommand::Revoke {
+            subject,
+            reason,
+            undo,
+        } => version::revoke(&host, &subject, (!undo).then_some(reason), output).await,
+        ComponentCommand::Lock { path } => lock::write_all(config, &host, &path, output),
     }
 }
 
+async fn execute(host: &Host, command: Command) -> Result<Outcome, Exit> {
+    Ok(host.execute(command, &Actor::Operator, &Silent).await?)
+}
+
 async fn load(config: &Config, host: &Host, args: &LoadArgs) -> Result<Loaded, Exit> {
+    let reference = reference(config, &args.reference)?;
+    let locked = match &args.locked {
+        Some(path) => Some(Box::new(lock::find(&config.current_dir.join(path), &reference)?)),
+        None => None,
+    };
+    let name = args.name.as_deref().map(component_id).transpose()?;
     let request = LoadRequest {
-        reference: reference(config, &args.reference)?,
-        name: args.name.as_deref().map(component_id).transpose()?,
+        // A locked component has the id that is locked, unless another is asked for.
+        name: match &locked {
+            Some(locked) if name.is_none() => Some(component_id(&locked.id)?),
+            Some(_) | None => name,
+        },
+        reference,
         replace: args.replace,
         wit: args.wit.as_deref().map(read_wit).transpose()?.unwrap_or_default(),
+        locked,
+        digest: None,
     };
     let progress = Bar::new();
     let outcome = host
         .execute(Command::Load(request), &Actor::Operator, &progress)
         .await;
     drop(progress);
-    match outcome.map_err(|error| refused(error, &args.reference))? {
+    loaded(outcome.map_err(|error| refused(error, &args.reference))?)
+}
+
+/// What a load, an update or a rollback answers.
+fn loaded(outcome: Outcome) -> Result<Loaded, Exit> {
+    match outcome {
         Outcome::Loaded(loaded) => Ok(loaded),
         other @ (Outcome::Unloaded { .. }
         | Outcome::Policy(_)
+        | Outcome::Approved { .. }
+        | Outcome::Published { .. }
+        | Outcome::Revocation { .. }
         | Outcome::SecretSet { .. }
         | Outcome::SecretDeleted { .. }) => Err(Exit::failed(anyhow::anyhow!("a load answered {other:?}"))),
     }
@@ -89,16 +125,12 @@ struct List {
 
 impl Row {
     fn of(component: &Component) -> Self {
-        let (state, reason) = match &component.state {
-            ComponentState::Ready => ("ready", None),
-            ComponentState::Unavailable(fault) => ("unavailable", Some(fault.reason.clone())),
-        };
         Self {
             id: component.id.to_string(),
             digest: component.digest.to_string(),
             origin: component.origin.clone(),
-            state,
-            reason,
+            state: component.state.word(),
+            reason: component.state.fault().map(|fault| fault.reason.clone()),
             tools: component
                 .tools
                 .iter()
@@ -133,31 +165,39 @@ fn list_people(list: &List) -> String {
 }
 
 fn loaded_people(loaded: &Loaded) -> String {
-    let head = match &loaded.change {
+    let mut text = match &loaded.change {
         Change::New => format!("loaded {}", loaded.id),
         Change::Unchanged => format!("{} is loaded already, nothing changed", loaded.id),
-        Change::Replaced {
-            previous,
-            added,
-            removed,
-            changed,
-        } => {
+        Change::Replaced { previous, difference } => {
             let mut text = format!("reloaded {} (it was {previous})", loaded.id);
-            for (what, names) in [("added", added), ("removed", removed), ("changed", changed)] {
-                if !names.is_empty() {
-                    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-                    text.push_str(&format!("\n  {what}: {}", names.join(", ")));
-                }
+            for line in difference.lines() {
+                text.push_str(&format!("\n  {}", shown(&line)));
             }
             text
         }
     };
-    let tools: Vec<_> = loaded.tools.iter().map(|name| format!("  {name}")).collect();
-    format!("{head}  {}\n{}", loaded.digest, tools.join("\n"))
+    text.push_str(&format!("  {}", loaded.digest));
+    for signer in &loaded.signers {
+        text.push_str(&format!("\n  signed by {}", shown(signer)));
+    }
+    for rule in &loaded.requested {
+        text.push_str(&format!("\n  asks for {} (not granted by loading)", shown(rule)));
+    }
+    for name in &loaded.tools {
+        text.push_str(&format!("\n  {name}"));
+    }
+    if loaded.quarantined {
+        text.push_str(&format!(
+            "\nwhat is new is withheld: `wassette component approve {0}` accepts it, `wassette component rollback {0}` goes \
+             back",
+            loaded.id
+        ));
+    }
+    text
 }
 
 /// The texts of one WIT file, or of all in a folder and the folders below it.
-fn read_wit(path: &Path) -> Result<Vec<(String, String)>, Exit> {
+pub(crate) fn read_wit(path: &Path) -> Result<Vec<(String, String)>, Exit> {
     let mut files = Vec::new();
     collect_wit(path, &mut files)?;
     if files.is_empty() {
@@ -199,10 +239,10 @@ fn collect_wit(path: &Path, files: &mut Vec<(String, String)>) -> Result<(), Exi
 }
 
 /// Progress on the terminal; silent when standard error is none.
-struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             bar.set_style(style);
@@ -215,6 +255,12 @@ impl Bar {
 impl Progress for Bar {
     fn report(&self, step: Step, done: u32, total: u32) {
         self.0.set_message(format!("[{}/{total}] {step}", done + 1));
+    }
+
+    fn received(&self, bytes: u64, total: Option<u64>) {
+        let of = total.map_or_else(String::new, |total| format!(" of {}", HumanBytes(total)));
+        self.0
+            .set_message(format!("[1/4] {}: {}{of}", Step::Fetch, HumanBytes(bytes)));
     }
 }
 

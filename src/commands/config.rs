@@ -17,7 +17,17 @@ fn people(config: &Config) -> String {
         .agent_sources
         .value
         .iter()
-        .map(|path| path.display().to_string())
+        .map(ToString::to_string)
+        .collect();
+    let paths = |paths: &[std::path::PathBuf]| {
+        let texts: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        texts.join(", ")
+    };
+    let mirrors: Vec<_> = config
+        .registry_mirrors
+        .value
+        .iter()
+        .map(|(of, at)| format!("{of} at {at}"))
         .collect();
     let rows = [
         (
@@ -50,6 +60,45 @@ fn people(config: &Config) -> String {
             "secrets_backend",
             config.secrets_backend.value.as_str().to_owned(),
             config.secrets_backend.source,
+        ),
+        (
+            "catalogues",
+            config.catalogues.value.join(", "),
+            config.catalogues.source,
+        ),
+        (
+            "revocation_feeds",
+            config.revocation_feeds.value.join(", "),
+            config.revocation_feeds.source,
+        ),
+        (
+            "revocation_grace",
+            config.revocation_grace.value.to_string(),
+            config.revocation_grace.source,
+        ),
+        (
+            "trusted_root",
+            config
+                .trusted_root
+                .value
+                .as_ref()
+                .map_or("public Sigstore".to_owned(), |path| path.display().to_string()),
+            config.trusted_root.source,
+        ),
+        (
+            "registry_ca",
+            paths(&config.registry_ca.value),
+            config.registry_ca.source,
+        ),
+        (
+            "registry_mirrors",
+            mirrors.join(", "),
+            config.registry_mirrors.source,
+        ),
+        (
+            "registry_credential_helpers",
+            config.registry_credential_helpers.value.to_string(),
+            config.registry_credential_helpers.source,
         ),
     ];
     table(

@@ -28,7 +28,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Exit> {
         cpu: DEMO_CPU,
         ..Limits::DEFAULT
     };
-    demo.sandbox = config.host().sandbox;
+    demo.sandbox = config.host()?.sandbox;
     let host = Host::open(demo).await?;
     let stage = Stage { host };
     let granted = Granted::make(folder.path())?;
@@ -96,6 +96,8 @@ impl Stage {
                 name: None,
                 replace: false,
                 wit: Vec::new(),
+                locked: None,
+                digest: None,
             };
             self.host
                 .execute(Command::Load(request), &Actor::Operator, &Silent)

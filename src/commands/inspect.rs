@@ -4,7 +4,7 @@ use super::{open, reference, refused};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, shown};
-use wassette_host::{Ability, ComponentId, ErrorKind, Host, Inspection};
+use wassette_host::{Ability, ComponentId, Difference, ErrorKind, Host, Inspection};
 
 pub(crate) async fn run(config: &Config, subject: &str, output: Output) -> Result<(), Exit> {
     let host = open(config).await?;
@@ -16,7 +16,7 @@ pub(crate) async fn run(config: &Config, subject: &str, output: Output) -> Resul
 async fn inspect(config: &Config, host: &Host, subject: &str) -> Result<Inspection, Exit> {
     let id = subject.parse::<ComponentId>().ok();
     if let Some(id) = id.as_ref().filter(|id| host.catalog().component(id).is_some()) {
-        return Ok(host.inspect_loaded(id)?);
+        return Ok(host.inspect_loaded(id).await?);
     }
     let inspected = host.inspect(&reference(config, subject)?).await;
     inspected.map_err(|error| {
@@ -34,6 +34,7 @@ async fn inspect(config: &Config, host: &Host, subject: &str) -> Result<Inspecti
 /// The same for people, in the order in which they ask: what is it, what does it offer, what could it do.
 pub(crate) fn people(i: &Inspection) -> String {
     let mut text = format!("{}  {}\norigin: {}\n", i.id, i.digest, shown(&i.origin));
+    supply(&mut text, i);
     section(
         &mut text,
         "tools",
@@ -61,11 +62,7 @@ pub(crate) fn people(i: &Inspection) -> String {
         "unavailable",
         i.unavailable.iter().map(|reason| shown(reason)),
     );
-    section(
-        &mut text,
-        "withheld by its policy or the ceiling",
-        i.withheld.iter().map(ToString::to_string),
-    );
+    section(&mut text, "withheld", i.withheld.iter().map(ToString::to_string));
     if let Some(rules) = &i.rules {
         section(&mut text, "granted", rules.iter().map(|rule| shown(rule)));
         if rules.is_empty() {
@@ -79,6 +76,34 @@ pub(crate) fn people(i: &Inspection) -> String {
         i.missing.iter().map(|m| shown(m)),
     );
     text
+}
+
+/// Who made it, what it asks for, what is new in it, and what was there before.
+fn supply(text: &mut String, i: &Inspection) {
+    if let Some(manifest) = i.manifest {
+        text.push_str(&format!("manifest: {manifest}\n"));
+    }
+    section(text, "signed by", i.signers.iter().map(|signer| shown(signer)));
+    section(
+        text,
+        "asks for (granted by `component approve --grant-requested` alone)",
+        i.requested.iter().map(|rule| shown(rule)),
+    );
+    section(
+        text,
+        "in quarantine until `component approve`",
+        i.quarantine
+            .iter()
+            .flat_map(Difference::lines)
+            .map(|line| shown(&line)),
+    );
+    section(
+        text,
+        "versions that `component rollback` can go back to",
+        i.versions
+            .iter()
+            .map(|version| format!("{}  {}", version.digest, shown(&version.origin))),
+    );
 }
 
 fn ability(ability: &Ability) -> String {

@@ -5,8 +5,10 @@ pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod inspect;
+pub(crate) mod manifest;
 pub(crate) mod permission;
 pub(crate) mod policy;
+pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod tool;
@@ -19,7 +21,7 @@ use wassette_host::{ComponentId, Host, HostError, Reference};
 
 /// Opens the store and everything above it.
 pub(crate) async fn open(config: &Config) -> Result<Host, Exit> {
-    Ok(Host::open(config.host()).await?)
+    Ok(Host::open(config.host()?).await?)
 }
 
 pub(crate) fn component_id(text: &str) -> Result<ComponentId, Exit> {
@@ -32,7 +34,10 @@ pub(crate) fn component_id(text: &str) -> Result<ComponentId, Exit> {
 pub(crate) fn reference(config: &Config, text: &str) -> Result<Reference, Exit> {
     Reference::parse(text, &config.current_dir).map_err(|error| {
         Exit::usage(format!("`{}` names no component: {error}", shown(text)))
-            .with_hint("name a file, such as `./tool.wasm`, or a starter, such as `starter:time`")
+            .with_hint(
+                "name a file, such as `./tool.wasm`, `oci://registry/repository:tag`, an `https://` URL, or a starter, such as \
+                 `starter:time`",
+            )
     })
 }
 

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 use wassette_host::{
-    AbsolutePath, AccessText, Actor, Command, Component, ComponentId, ComponentState, Effect, Explanation,
-    Host, HostError, NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent,
-    StorageRule, read_text, rule_texts,
+    AbsolutePath, AccessText, Actor, Command, Component, ComponentId, Effect, Explanation, Host, HostError,
+    NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent, StorageRule,
+    read_text, rule_texts,
 };
 
 pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output) -> Result<(), Exit> {
@@ -88,10 +88,10 @@ fn component<'c>(catalog: &'c wassette_host::Catalog, id: &ComponentId) -> Resul
 }
 
 fn policy_of(component: &Component) -> Result<&Policy, Exit> {
-    let reason = match &component.state {
-        ComponentState::Ready => String::new(),
-        ComponentState::Unavailable(fault) => fault.reason.clone(),
-    };
+    let reason = component
+        .state
+        .fault()
+        .map_or_else(String::new, |fault| fault.reason.clone());
     Ok(component.policy().ok_or_else(|| HostError::Policy {
         id: component.id.clone(),
         reason,
@@ -102,7 +102,7 @@ fn get(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
     let component = component(&catalog, id)?;
     let policy = policy_of(component)?;
-    if let ComponentState::Unavailable(fault) = &component.state {
+    if let Some(fault) = component.state.fault() {
         note(&format!("nothing of it is in force: {}", shown(&fault.reason)));
     }
     let text = policy.print();
@@ -224,7 +224,7 @@ async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) ->
 
 fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
-    if let ComponentState::Unavailable(fault) = &component(&catalog, id)?.state {
+    if let Some(fault) = component(&catalog, id)?.state.fault() {
         note(&format!("it cannot be called: {}", shown(&fault.reason)));
     }
     let Explanation {

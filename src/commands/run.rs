@@ -33,5 +33,9 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
              `wassette demo` ends with the lines that add it to a client. Ctrl-C ends it",
         );
     }
-    serve_stdio(host, options).await.map_err(Exit::failed)
+    let feeds = host.clone();
+    tokio::select! {
+        served = serve_stdio(host, options) => served.map_err(Exit::failed),
+        never = feeds.follow_feeds() => match never {},
+    }
 }

@@ -9,7 +9,7 @@ use wassette_host::{Host, Variables, read_text};
 
 /// Opens the store with variables for its components.
 pub(crate) async fn open(config: &Config, args: &VariableArgs) -> Result<Host, Exit> {
-    let mut host_config = config.host();
+    let mut host_config = config.host()?;
     host_config.variables = read(args)?;
     Ok(Host::open(host_config).await?)
 }

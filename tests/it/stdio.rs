@@ -40,6 +40,7 @@ fn a_client_with_a_handshake_lists_and_calls() {
                 "load-component",
                 "unload-component",
                 "list-components",
+                "search-components",
                 "get-policy",
                 "revoke-permission",
                 "reset-permission",

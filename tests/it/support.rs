@@ -63,6 +63,7 @@ impl Home {
             .args(arguments)
             .env_clear()
             .env("HOME", self.path())
+            .env("WASSETTE_KEY_PASSPHRASE", "a test's passphrase")
             .current_dir(self.path());
         command
     }

@@ -54,6 +54,8 @@ impl Default for FetchLimits {
 pub struct Starter {
     /// What follows `starter:`.
     pub name: &'static str,
+    /// What it does, in one line.
+    pub description: &'static str,
     /// The component.
     pub wasm: &'static [u8],
 }
@@ -246,8 +248,38 @@ impl Fetcher {
         reach: &Reach,
     ) -> Result<Vec<Signature>, NetworkError> {
         let network = self.network()?;
-        let work = network.signatures(resolved, reach);
+        let subjects = [Some(resolved.manifest), resolved.index];
+        let work = network.signatures(&resolved.reference, &subjects, reach);
         network.timed(&resolved.reference.to_string(), work).await
+    }
+
+    /// The same for any manifest, and the index that names it, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn signatures_of(
+        &self,
+        reference: &OciReference,
+        (manifest, index): (Digest, Option<Digest>),
+        reach: &Reach,
+    ) -> Result<Vec<Signature>, NetworkError> {
+        let network = self.network()?;
+        let subjects = [Some(manifest), index];
+        let work = network.signatures(reference, &subjects, reach);
+        network.timed(&reference.to_string(), work).await
+    }
+
+    /// Whether the registry takes the credentials that are configured for it. The repository plays no part.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Login`] when it does not; see [`NetworkError`].
+    pub async fn check_login(&self, reference: &OciReference) -> Result<(), NetworkError> {
+        let network = self.network()?;
+        network
+            .timed(reference.registry(), network.check_login(reference))
+            .await
     }
 
     /// Tags of a repository, in the registry's order, 10 000 at most.

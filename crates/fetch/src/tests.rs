@@ -153,6 +153,7 @@ fn a_refusal_of_the_system_is_no_permission() {
 async fn a_starter_is_fetched_by_name_and_an_unknown_one_lists_those_there_are() {
     const STARTERS: &[Starter] = &[Starter {
         name: "time",
+        description: "Tells the time",
         wasm: b"wasm",
     }];
     let fetcher = Fetcher::new(FetchLimits::default(), STARTERS);

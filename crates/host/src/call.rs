@@ -3,7 +3,7 @@
 use crate::Host;
 use crate::admission::Refusal;
 use crate::audit::{Begin, End, Entry, call_end};
-use crate::catalog::{Catalog, CatalogTool, ComponentState};
+use crate::catalog::{Catalog, CatalogTool};
 use crate::command::Actor;
 use crate::error::HostError;
 use crate::running::{Call, InFlight};
@@ -265,14 +265,25 @@ impl Host {
         let owner = name
             .split_once('_')
             .and_then(|(id, _)| catalog.component(&id.parse().ok()?));
-        match owner.map(|component| (&component.id, &component.state)) {
-            Some((id, ComponentState::Unavailable(fault))) => HostError::Unavailable {
-                id: id.clone(),
+        let unknown = || HostError::UnknownTool {
+            name: name.to_owned(),
+        };
+        let Some(owner) = owner else {
+            return unknown();
+        };
+        if let Some(fault) = owner.state.fault() {
+            return HostError::Unavailable {
+                id: owner.id.clone(),
                 fault: fault.clone(),
+            };
+        }
+        let mut tools = owner.contract_tools.iter().map(|tool| &tool.name);
+        match tools.find(|tool| tool.as_str() == name) {
+            Some(tool) if owner.provenance.withholds(tool) => HostError::Withheld {
+                tool: tool.clone(),
+                id: owner.id.clone(),
             },
-            Some((_, ComponentState::Ready)) | None => HostError::UnknownTool {
-                name: name.to_owned(),
-            },
+            Some(_) | None => unknown(),
         }
     }
 }

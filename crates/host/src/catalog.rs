@@ -5,8 +5,13 @@
 //! the reason, and never served with a default.
 
 use crate::ceiling::{Above, BROKEN_CEILING};
+use crate::feed::Freshness;
+use crate::locked::Locked;
 use crate::protect::Protection;
+use crate::revocation::{Revocations, text};
 use crate::secrets::Variables;
+use crate::trust;
+use crate::version::{Approved, Offer, Provenance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +19,7 @@ use std::sync::Arc;
 use wassette_policy::{Authority, Effect, Limits, NetworkRule, ParseOptions, Policy};
 use wassette_sandbox::Surroundings;
 use wassette_secrets::SecretName;
-use wassette_store::{ComponentId, Digest, Record, Snapshot};
+use wassette_store::{Artifact, ComponentId, Digest, Record, Reference, Snapshot};
 use wassette_wit::{Omitted, Tool, ToolName};
 
 /// The policy document of a component that was granted nothing.
@@ -37,6 +42,14 @@ pub(crate) struct Contract {
 }
 
 impl Contract {
+    /// What is compared between versions.
+    pub(crate) fn offer(&self) -> Offer<'_> {
+        Offer {
+            tools: &self.tools,
+            imports: &self.imports,
+        }
+    }
+
     pub(crate) fn new(imports: Vec<String>, tools: Vec<Tool>, omitted: Vec<Omitted>) -> Self {
         Self {
             version: CONTRACT_VERSION,
@@ -54,6 +67,9 @@ pub struct Catalog {
     epoch: Option<u64>,
     components: BTreeMap<ComponentId, Arc<Component>>,
     tools: BTreeMap<ToolName, Arc<CatalogTool>>,
+    revocations: Arc<Revocations>,
+    /// How fresh what feeds say was when this was made.
+    freshness: Freshness,
 }
 
 /// One loaded component.
@@ -75,6 +91,8 @@ pub struct Component {
     pub omitted: Vec<Omitted>,
     /// When it was installed, in milliseconds since 1970.
     pub installed_ms: u64,
+    /// Where it came from, beyond its reference, and what of it is withheld.
+    pub provenance: Provenance,
     /// The store's change that wrote it.
     pub(crate) epoch: u64,
     /// What its calls may do now; nothing when it is unavailable.
@@ -95,8 +113,34 @@ pub struct Component {
 pub enum ComponentState {
     /// Its tools are offered.
     Ready,
+    /// What was approved is offered; what is new in it is withheld until a person approves it.
+    Quarantined,
+    /// It is listed, its tools are not, because it is revoked.
+    Revoked(Unavailable),
     /// It is listed, its tools are not, for this reason.
     Unavailable(Unavailable),
+}
+
+impl ComponentState {
+    /// Why it cannot be used, if it cannot.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Unavailable> {
+        match self {
+            Self::Ready | Self::Quarantined => None,
+            Self::Revoked(fault) | Self::Unavailable(fault) => Some(fault),
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Quarantined => "quarantined",
+            Self::Revoked(_) => "revoked",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }
 
 /// Why a component cannot be used.
@@ -191,6 +235,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) defaults: &'a Limits,
     pub(crate) variables: &'a Variables,
     pub(crate) protection: &'a Protection,
+    pub(crate) freshness: &'a Freshness,
 }
 
 impl Catalog {
@@ -200,14 +245,21 @@ impl Catalog {
             epoch: None,
             components: BTreeMap::new(),
             tools: BTreeMap::new(),
+            revocations: Arc::default(),
+            freshness: Freshness::default(),
         }
     }
 
     /// The catalog of a later snapshot. What did not change is shared with this one, if the terms did not change.
     pub(crate) fn next(&self, snapshot: Snapshot, terms: &Terms<'_>, same_terms: bool) -> Self {
+        let revocations = Revocations::new(snapshot.revocations);
+        let same_terms =
+            same_terms && revocations == *self.revocations && terms.freshness.stale == self.freshness.stale;
         let mut next = Self {
             revision: Revision(self.revision.0 + 1),
             epoch: Some(snapshot.epoch),
+            revocations: Arc::new(revocations),
+            freshness: terms.freshness.clone(),
             ..Self::empty()
         };
         let nothing = terms.nothing();
@@ -218,7 +270,7 @@ impl Catalog {
                 .filter(|known| same_terms && known.epoch == record.epoch);
             let component = known
                 .cloned()
-                .unwrap_or_else(|| Arc::new(Component::of(record, terms, &nothing)));
+                .unwrap_or_else(|| Arc::new(Component::of(record, terms, &nothing, &next.revocations)));
             for tool in &component.tools {
                 next.tools.insert(tool.tool.name.clone(), Arc::clone(tool));
             }
@@ -229,6 +281,21 @@ impl Catalog {
 
     pub(crate) fn epoch(&self) -> Option<u64> {
         self.epoch
+    }
+
+    /// When it is to be made again although nothing was written, in milliseconds since 1970.
+    pub(crate) fn until_ms(&self) -> Option<u64> {
+        self.freshness.until_ms
+    }
+
+    /// Whether it was made while the feeds were as fresh as this.
+    pub(crate) fn is_as_fresh(&self, freshness: &Freshness) -> bool {
+        self.freshness == *freshness
+    }
+
+    /// What is revoked.
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     /// Which catalog this is.
@@ -262,7 +329,7 @@ impl Catalog {
 
 impl Component {
     /// Reads one record. What cannot be understood, or may not be, makes the component unavailable, and nothing else.
-    fn of(record: Record, terms: &Terms<'_>, nothing: &Standing) -> Self {
+    fn of(record: Record, terms: &Terms<'_>, nothing: &Standing, revocations: &Revocations) -> Self {
         let (contract, contract_fault) = match understand(&record) {
             Ok(contract) => (contract, None),
             Err(reason) => {
@@ -270,13 +337,27 @@ impl Component {
                 (nothing, Some(Unavailable::plain(reason)))
             }
         };
-        let (standing, policy_fault) = match terms.standing(&record, nothing) {
+        let (provenance, provenance_fault) = match Provenance::read(&record.provenance) {
+            Ok(provenance) => (provenance, None),
+            Err(reason) => (Provenance::default(), Some(Unavailable::plain(reason))),
+        };
+        let (standing, policy_fault) = match terms.standing(&record, &provenance, nothing) {
             Ok(standing) => (standing, None),
             Err(reason) => (nothing.clone(), Some(reason)),
         };
-        let fault = contract_fault.or(policy_fault);
+        let state = match revocations.of(record.digest, &provenance) {
+            Some(revocation) => ComponentState::Revoked(Unavailable::plain(text(revocation))),
+            None => match contract_fault.or(provenance_fault).or(policy_fault) {
+                Some(fault) => ComponentState::Unavailable(fault),
+                None if provenance.quarantine.is_some() => ComponentState::Quarantined,
+                None => ComponentState::Ready,
+            },
+        };
+        let is_usable = state.fault().is_none();
         let annotations = Annotations::of(&standing.policy);
-        let is_offered = |tool: &&Arc<Tool>| fault.is_none() && standing.offers(&tool.path.function);
+        let is_offered = |tool: &&Arc<Tool>| {
+            is_usable && !provenance.withholds(&tool.name) && standing.offers(&tool.path.function)
+        };
         let tool = |tool: &Arc<Tool>| {
             Arc::new(CatalogTool {
                 component: record.id.clone(),
@@ -287,12 +368,12 @@ impl Component {
         };
         Self {
             tools: contract.tools.iter().filter(is_offered).map(tool).collect(),
-            authority: if fault.is_none() {
+            authority: if is_usable {
                 standing.authority
             } else {
                 Arc::clone(&nothing.authority)
             },
-            state: fault.map_or(ComponentState::Ready, ComponentState::Unavailable),
+            state,
             policy: read_policy(&record.policy).ok().map(Arc::new),
             policy_text: record.policy.into(),
             id: record.id,
@@ -301,11 +382,52 @@ impl Component {
             imports: contract.imports,
             omitted: contract.omitted,
             installed_ms: record.installed_ms,
+            provenance,
             epoch: record.epoch,
             contract_tools: contract.tools,
             surroundings: standing.surroundings,
             secrets: standing.secrets,
         }
+    }
+
+    /// What its id is bound to: where it came from, whatever the version.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let reference = self.origin.parse::<Reference>();
+        // What is no reference is no other component's source either.
+        reference.map_or_else(|_| self.origin.clone(), |reference| reference.source())
+    }
+
+    /// What a lock file says of it.
+    #[must_use]
+    pub fn locked(&self) -> Locked {
+        Locked::of(self)
+    }
+
+    /// What is compared between versions.
+    pub(crate) fn offer(&self) -> Offer<'_> {
+        Offer {
+            tools: &self.contract_tools,
+            imports: &self.imports,
+        }
+    }
+
+    /// All of it, as if it were approved.
+    pub(crate) fn whole(&self) -> Approved {
+        self.provenance.whole(self.offer())
+    }
+
+    /// Whether a record of this version would say the same.
+    pub(crate) fn is_same(&self, artifact: &Artifact, contract: &Contract, provenance: &Provenance) -> bool {
+        let same_tools = self.contract_tools.len() == contract.tools.len()
+            && contract
+                .tools
+                .iter()
+                .all(|tool| self.contract_tools.contains(tool));
+        self.digest == artifact.digest
+            && self.origin == artifact.origin.to_string()
+            && self.provenance == *provenance
+            && same_tools
     }
 
     /// What was granted; `None` when the stored policy cannot be read.
@@ -371,8 +493,15 @@ impl Terms<'_> {
     }
 
     /// What a record's policy amounts to, or why it amounts to nothing. Agents see the reason: no path is in it.
-    fn standing(&self, record: &Record, nothing: &Standing) -> Result<Standing, Unavailable> {
+    fn standing(
+        &self,
+        record: &Record,
+        provenance: &Provenance,
+        nothing: &Standing,
+    ) -> Result<Standing, Unavailable> {
         self.check_source(record)?;
+        self.check_signers(record, provenance)?;
+        self.check_feeds(record)?;
         if record.policy == EMPTY_POLICY {
             return Ok(nothing.clone());
         }
@@ -418,6 +547,30 @@ impl Terms<'_> {
     }
 }
 
+impl Terms<'_> {
+    /// The rules about signatures may be newer than the component.
+    fn check_signers(&self, record: &Record, provenance: &Provenance) -> Result<(), Unavailable> {
+        let Above::Ceiling(ceiling) = self.above else {
+            return Ok(());
+        };
+        trust::check_signers(ceiling, &record.origin, &provenance.signers).map_err(|reason| {
+            Unavailable::because("the operator's ceiling does not accept its signatures", reason)
+        })
+    }
+
+    /// Without news from the feeds nobody can say that what came from the network is not revoked.
+    fn check_feeds(&self, record: &Record) -> Result<(), Unavailable> {
+        let is_remote = record.origin.starts_with("oci://") || record.origin.starts_with("https://");
+        match &self.freshness.stale {
+            Some(reason) if is_remote => Err(Unavailable::because(
+                "nobody can say whether it is revoked",
+                reason,
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// The secrets a policy names, each once.
 fn secret_names(policy: &Policy) -> Result<Vec<SecretName>, Unavailable> {
     let mut names = Vec::new();
@@ -438,7 +591,7 @@ pub(crate) fn read_policy(text: &str) -> Result<Policy, String> {
     Policy::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
 }
 
-fn understand(record: &Record) -> Result<Contract, String> {
+pub(crate) fn understand(record: &Record) -> Result<Contract, String> {
     let contract: Contract = serde_json::from_str(&record.contract)
         .map_err(|e| format!("its stored contract is damaged ({e})"))?;
     if contract.version != CONTRACT_VERSION {
@@ -465,6 +618,7 @@ mod tests {
                 ("KEY".to_owned(), "x".to_owned()),
             ]),
             protection: &Protection::new(&["/own/store".into()], None),
+            freshness: &Freshness::default(),
         })
     }
 

@@ -5,14 +5,17 @@ use crate::audit::{Begin, End};
 use crate::code::blocking;
 use crate::error::{ErrorKind, HostError};
 use crate::grantable::{Grantable, rule_texts};
+use crate::locked::Locked;
+use crate::outcome::{Loaded, Outcome, PolicyChanged, Progress};
+use crate::publish::Publication;
+use crate::revocation::Subject;
 use secrecy::SecretString;
-use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use wassette_policy::Policy;
 use wassette_secrets::SecretName;
 use wassette_store::{ComponentId, Digest, Reference};
-use wassette_wit::{ToolName, sanitize};
+use wassette_wit::sanitize;
 
 /// Rules of one command that the audit file lists, and bytes of each; a policy may have very many.
 const RULES_MAX: usize = 100;
@@ -44,6 +47,18 @@ impl fmt::Display for Actor {
 pub enum Command {
     /// Loads a component, or loads it again.
     Load(LoadRequest),
+    /// Puts a newer version in place of a component, in quarantine if it wants more.
+    Update(UpdateRequest),
+    /// Puts the version back that was there before, or the one with this digest.
+    Rollback(ComponentId, Option<Digest>),
+    /// Accepts what is new in a version; also grants what it asks for, if that is said.
+    Approve(ComponentId, GrantRequested),
+    /// Takes a version, or all that a signer signed, out of service everywhere.
+    RevokeVersions(Subject, String),
+    /// Takes that back.
+    ReinstateVersions(Subject),
+    /// Puts something into a registry.
+    Publish(Box<Publication>),
     /// Removes a component and its tools, with its grants and secrets.
     Unload(ComponentId),
     /// Allows a component something.
@@ -71,144 +86,32 @@ pub struct LoadRequest {
     pub replace: bool,
     /// WIT files, as path and text, whose comments describe the functions.
     pub wit: Vec<(String, String)>,
+    /// What it must be, exactly.
+    pub locked: Option<Box<Locked>>,
+    /// The digest that its bytes or its manifest must have.
+    pub digest: Option<Digest>,
 }
 
-/// What a command did.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum Outcome {
-    /// A component is loaded.
-    Loaded(Loaded),
-    /// A component is gone.
-    Unloaded {
-        /// Its id.
-        id: ComponentId,
-        /// What it was.
-        digest: Digest,
-    },
-    /// What a component may do is another.
-    Policy(PolicyChanged),
-    /// A secret is kept.
-    SecretSet {
-        /// The component.
-        id: ComponentId,
-        /// The secret.
-        name: String,
-    },
-    /// A secret is gone.
-    SecretDeleted {
-        /// The component.
-        id: ComponentId,
-        /// The secret.
-        name: String,
-        /// Whether there was one.
-        existed: bool,
-    },
-}
-
-/// What a component may do, after a change.
-#[derive(Clone, Debug, Serialize)]
-pub struct PolicyChanged {
+/// What to update.
+#[derive(Clone, Debug)]
+pub struct UpdateRequest {
     /// The component.
     pub id: ComponentId,
-    /// What was done.
-    pub change: PolicyChange,
-    /// The rules that were granted, taken back or attached, each as its policy prints it: links in paths are
-    /// resolved.
-    pub rules: Vec<String>,
-    /// Rules that deny a part of what was granted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub denied_by: Vec<String>,
-    /// Whether that made a difference.
-    pub is_changed: bool,
+    /// Another version of the same source; what it was loaded from otherwise.
+    pub to: Option<Reference>,
+    /// Whether what is new is approved at once.
+    pub approve: bool,
+    /// The digest that its bytes or its manifest must have.
+    pub digest: Option<Digest>,
 }
 
-/// How a policy was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PolicyChange {
-    /// Something more is allowed.
-    Granted,
-    /// Something is not allowed any more.
-    Revoked,
-    /// Nothing is allowed any more.
-    Reset,
-    /// The whole policy is another.
-    Attached,
-}
-
-/// A component after a load.
-#[derive(Clone, Debug, Serialize)]
-pub struct Loaded {
-    /// Its id.
-    pub id: ComponentId,
-    /// What it is.
-    pub digest: Digest,
-    /// Where it came from.
-    pub origin: String,
-    /// What the load changed.
-    pub change: Change,
-    /// Its tools.
-    pub tools: Vec<ToolName>,
-}
-
-/// What a load changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Change {
-    /// There was no component of this id.
-    New,
-    /// The same bytes with the same tools were there already.
-    Unchanged,
-    /// Another component of this id was there.
-    Replaced {
-        /// What it was.
-        previous: Digest,
-        /// Tools that were not there before.
-        added: Vec<ToolName>,
-        /// Tools that are gone.
-        removed: Vec<ToolName>,
-        /// Tools whose schema or description is another.
-        changed: Vec<ToolName>,
-    },
-}
-
-/// A part of a command that may take long.
+/// Whether an approval grants what a version asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Getting the bytes.
-    Fetch,
-    /// Reading what the component offers and asks for.
-    Read,
-    /// Translating it to machine code.
-    Compile,
-    /// Writing it down.
-    Store,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fetch => "fetching",
-            Self::Read => "reading",
-            Self::Compile => "compiling",
-            Self::Store => "storing",
-        })
-    }
-}
-
-/// Is told how far a command has come.
-pub trait Progress: Send + Sync {
-    /// `step` begins, as number `done` of `total`.
-    fn report(&self, step: Step, done: u32, total: u32);
-}
-
-/// Nobody watches.
-#[derive(Clone, Copy, Debug)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn report(&self, _step: Step, _done: u32, _total: u32) {}
+pub enum GrantRequested {
+    /// All of it.
+    All,
+    /// Nothing.
+    Nothing,
 }
 
 impl Command {
@@ -216,6 +119,12 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Self::Load(_) => "load",
+            Self::Update(_) => "update",
+            Self::Rollback(..) => "rollback",
+            Self::Approve(..) => "approve",
+            Self::RevokeVersions(..) => "revoke-versions",
+            Self::ReinstateVersions(_) => "reinstate-versions",
+            Self::Publish(_) => "publish",
             Self::Unload(_) => "unload",
             Self::Grant(..) => "grant",
             Self::Revoke(..) => "revoke",
@@ -230,7 +139,12 @@ impl Command {
     fn subject(&self) -> String {
         match self {
             Self::Load(request) => request.reference.to_string(),
+            Self::Update(request) => request.id.to_string(),
+            Self::RevokeVersions(subject, _) | Self::ReinstateVersions(subject) => subject.to_string(),
+            Self::Publish(publication) => publication.reference.to_string(),
             Self::Unload(id)
+            | Self::Rollback(id, _)
+            | Self::Approve(id, _)
             | Self::Grant(id, _)
             | Self::Revoke(id, _)
             | Self::Reset(id)
@@ -243,7 +157,15 @@ impl Command {
     /// The rules it is about, for the audit file.
     fn rules(&self) -> Vec<String> {
         match self {
-            Self::Load(_) | Self::Unload(_) | Self::Reset(_) => Vec::new(),
+            Self::Load(_)
+            | Self::Update(_)
+            | Self::Rollback(..)
+            | Self::Approve(..)
+            | Self::RevokeVersions(..)
+            | Self::ReinstateVersions(_)
+            | Self::Publish(_)
+            | Self::Unload(_)
+            | Self::Reset(_) => Vec::new(),
             Self::Grant(_, grant) | Self::Revoke(_, grant) => vec![grant.to_string()],
             Self::Attach(_, policy) => rule_texts(policy),
             Self::SetSecret(_, name, _) | Self::DeleteSecret(_, name) => vec![format!("secret \"{name}\"")],
@@ -307,6 +229,12 @@ impl Host {
     ) -> Result<Outcome, HostError> {
         match command {
             Command::Load(request) => self.load(request, actor, progress).await.map(Outcome::Loaded),
+            Command::Update(request) => self.update(request, progress).await.map(Outcome::Loaded),
+            Command::Rollback(id, digest) => self.rollback(&id, digest, progress).await.map(Outcome::Loaded),
+            Command::Approve(id, requested) => self.approve(&id, requested).await,
+            Command::RevokeVersions(subject, reason) => self.revoke_versions(&subject, &reason).await,
+            Command::ReinstateVersions(subject) => self.reinstate_versions(&subject).await,
+            Command::Publish(publication) => self.publish(*publication).await,
             Command::Unload(id) => self.unload(&id).await,
             Command::Grant(id, grant) => self.grant(&id, grant).await,
             Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
@@ -351,6 +279,17 @@ impl Host {
                     what: "change secrets",
                 })
             }
+            (
+                Actor::Agent { .. },
+                Command::Update(_)
+                | Command::Rollback(..)
+                | Command::Approve(..)
+                | Command::RevokeVersions(..)
+                | Command::ReinstateVersions(_)
+                | Command::Publish(_),
+            ) => Err(HostError::NotAllowed {
+                what: "choose or publish versions of components",
+            }),
             (Actor::Agent { .. }, Command::Load(request)) => {
                 self.permit_load(request).await.map(Command::Load)
             }
@@ -361,6 +300,17 @@ impl Host {
         let path = match &request.reference {
             // It came with the program, so whoever installed the program chose it.
             Reference::Starter(_) => return Ok(request),
+            Reference::Oci(_) | Reference::Https(_) => {
+                let reference = request.reference.to_string();
+                let mut patterns = self.inner.config.agent_patterns.iter();
+                return if patterns.any(|pattern| pattern.matches(&reference)) {
+                    Ok(request)
+                } else {
+                    Err(HostError::NotAllowed {
+                        what: "load a component from there",
+                    })
+                };
+            }
             Reference::File(path) => path,
         };
         // A link is followed before the folder is compared. A file that is not there is refused like one
@@ -395,6 +345,11 @@ fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -
         Ok(Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. }) => {
             ("ok", Some(id), None, &[][..])
         }
+        Ok(Outcome::Approved {
+            id, digest, granted, ..
+        }) => ("ok", Some(id), Some(*digest), granted.as_slice()),
+        Ok(Outcome::Published { digest, .. }) => ("ok", None, Some(*digest), &[][..]),
+        Ok(Outcome::Revocation { .. }) => ("ok", None, None, &[][..]),
         Err(error) if error.kind() == ErrorKind::Denied => ("denied", None, None, &[][..]),
         Err(_) => ("failed", None, None, &[][..]),
     };

@@ -6,14 +6,17 @@
 
 use crate::call::CallId;
 use crate::catalog::Unavailable;
+use crate::feed::FeedError;
 use crate::protect::ProtectError;
+use crate::version::Difference;
 use std::io;
-use wassette_fetch::FetchError;
+use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
 use wassette_policy::{GrantError, RuleError};
 use wassette_sandbox::{NewSandboxError, PrepareError};
 use wassette_secrets::SecretsError;
-use wassette_store::{ComponentId, OpenStoreError, StoreError};
-use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolsError, sanitize};
+use wassette_signature::SigningError;
+use wassette_store::{ComponentId, Digest, OpenStoreError, StoreError};
+use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolName, ToolsError, sanitize};
 
 /// Bytes of a name from outside that an error repeats.
 const NAME_BYTES_MAX: usize = 100;
@@ -42,6 +45,9 @@ pub enum OpenHostError {
     /// The records cannot be read.
     #[error("cannot read the component store")]
     Catalog(#[source] HostError),
+    /// The network cannot be used as it is configured.
+    #[error("cannot use the network as configured")]
+    Network(#[from] NetworkConfigError),
     /// The system has no random numbers.
     #[error("cannot get random numbers from the system: {reason}")]
     Random {
@@ -58,6 +64,7 @@ impl OpenHostError {
             Self::Store(error) => Some(error.hint()),
             Self::Audit(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
+            Self::Network(_) => Some("mend `registry_mirrors` or `registry_ca` in the settings"),
             Self::Sandbox(_) | Self::Random { .. } => None,
         }
     }
@@ -174,6 +181,128 @@ pub enum HostError {
         /// Where the present one came from.
         origin: String,
     },
+    /// The source has another version than the one that is loaded.
+    #[error(
+        "`{id}` is another version now: {before} is loaded, {after} was found{}", changes(.difference)
+    )]
+    Moved {
+        /// The component.
+        id: ComponentId,
+        /// What is loaded.
+        before: Digest,
+        /// What was found.
+        after: Digest,
+        /// How they differ.
+        difference: Box<Difference>,
+    },
+    /// An update leads elsewhere.
+    #[error("component `{id}` comes from `{source_text}`, and an update stays with that")]
+    OtherSource {
+        /// The component.
+        id: ComponentId,
+        /// Where it came from.
+        source_text: String,
+    },
+    /// There is no earlier version of this sort.
+    #[error("there is no {} of component `{id}` to go back to", version(.digest.as_ref()))]
+    NoVersion {
+        /// The component.
+        id: ComponentId,
+        /// The version that was asked for.
+        digest: Option<Digest>,
+    },
+    /// What was found is not what the lock file says.
+    #[error("the lock file says {what} `{locked}`, and `{found}` was found")]
+    Locked {
+        /// What is another.
+        what: &'static str,
+        /// As it is locked.
+        locked: String,
+        /// As it was found.
+        found: String,
+    },
+    /// It has not the digest that was asked for.
+    #[error("digest {wanted} was asked for, and {found} was found{}", named_by(.manifest.as_ref()))]
+    OtherDigest {
+        /// What was asked for.
+        wanted: Digest,
+        /// The digest of the bytes.
+        found: Digest,
+        /// The digest of the manifest, if there is one.
+        manifest: Option<Digest>,
+    },
+    /// It is revoked.
+    #[error("{reason}")]
+    Revoked {
+        /// What is revoked, by whom and why.
+        reason: String,
+    },
+    /// The rules about signatures do not accept it.
+    #[error("the operator's ceiling does not accept the signatures of `{reference}`: {reason}")]
+    Untrusted {
+        /// What was to be loaded.
+        reference: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The root of trust cannot be used.
+    #[error("the root of trust for signatures cannot be used: {reason}")]
+    TrustedRoot {
+        /// Why.
+        reason: String,
+    },
+    /// What was named is no registry.
+    #[error("`{}` is no registry", sanitize(.registry, NAME_BYTES_MAX))]
+    NoRegistry {
+        /// What was named.
+        registry: String,
+    },
+    /// WIT of more than one package cannot be published as one text.
+    #[error("`{path}` is of another package than the WIT before it")]
+    Packages {
+        /// The file.
+        path: String,
+    },
+    /// It could not be signed.
+    #[error("it is published and could not be signed")]
+    Signing {
+        /// Why.
+        source: SigningError,
+    },
+    /// The tool is new in a version that nobody has approved.
+    #[error(
+        "tool `{tool}` is new in this version of component `{id}`, and withheld until a person approves it"
+    )]
+    Withheld {
+        /// The tool.
+        tool: ToolName,
+        /// The component.
+        id: ComponentId,
+    },
+    /// A revocation feed is not taken.
+    #[error("the revocation feed `{reference}` is not taken")]
+    Feed {
+        /// The feed.
+        reference: String,
+        /// Why.
+        source: FeedError,
+    },
+    /// What a version asks for is not understood.
+    #[error("the policy that component `{id}` asks for is not understood: {reason}")]
+    Request {
+        /// The component.
+        id: ComponentId,
+        /// Why.
+        reason: String,
+    },
+    /// What the store says of the component cannot be understood.
+    #[error("the record of component `{id}` is damaged: {reason}")]
+    Damaged {
+        /// The component.
+        id: ComponentId,
+        /// Why.
+        reason: String,
+    },
     /// The rule cannot be granted or taken back.
     #[error("{0}")]
     Rule(RuleError),
@@ -245,7 +374,33 @@ fn reasons(omitted: &[Omitted]) -> String {
     }
 }
 
+/// What differs, as the end of a sentence.
+fn changes(difference: &Difference) -> String {
+    let lines = difference.lines();
+    if lines.is_empty() {
+        "; its tools, imports and requests are the same".to_owned()
+    } else {
+        format!("; {}", lines.join("; "))
+    }
+}
+
+fn named_by(manifest: Option<&Digest>) -> String {
+    manifest.map_or_else(String::new, |manifest| format!(", named by manifest {manifest}"))
+}
+
+fn version(digest: Option<&Digest>) -> String {
+    digest.map_or_else(
+        || "earlier version".to_owned(),
+        |digest| format!("version {digest}"),
+    )
+}
+
 impl HostError {
+    /// What the network did not give.
+    pub(crate) fn network(error: NetworkError) -> Self {
+        Self::Fetch { source: error.into() }
+    }
+
     /// What sort of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -261,20 +416,35 @@ impl HostError {
             | Self::Prepare { .. }
             | Self::CompileTime { .. }
             | Self::OtherOrigin { .. }
+            | Self::OtherSource { .. }
+            | Self::Request { .. }
+            | Self::Feed { .. }
+            | Self::NoRegistry { .. }
+            | Self::Packages { .. }
             | Self::Rule(_)
             | Self::Grant(_) => ErrorKind::Invalid,
-            Self::NotAllowed { .. } | Self::Ceiling(_) => ErrorKind::Denied,
+            Self::NoVersion { .. } => ErrorKind::NotFound,
+            Self::NotAllowed { .. }
+            | Self::Ceiling(_)
+            | Self::Moved { .. }
+            | Self::Locked { .. }
+            | Self::OtherDigest { .. }
+            | Self::Revoked { .. }
+            | Self::Untrusted { .. }
+            | Self::Withheld { .. } => ErrorKind::Denied,
             Self::Protected(ProtectError::Missing(_)) => ErrorKind::NotFound,
             Self::Protected(_) => ErrorKind::Denied,
             Self::Unavailable { .. }
             | Self::NotReady { .. }
             | Self::NoCeiling(_)
             | Self::Policy { .. }
+            | Self::Damaged { .. }
+            | Self::TrustedRoot { .. }
             | Self::Audit { .. }
             | Self::Look { .. } => ErrorKind::Unavailable,
             Self::Secrets { source } => secrets_kind(source),
             Self::Store { source } => store_kind(source),
-            Self::Internal { .. } | Self::Interrupted => ErrorKind::Internal,
+            Self::Internal { .. } | Self::Interrupted | Self::Signing { .. } => ErrorKind::Internal,
         }
     }
 
@@ -286,6 +456,34 @@ impl HostError {
             Self::UnknownComponent { .. } => Some("`wassette component list` shows what there is"),
             Self::OtherOrigin { .. } => {
                 Some("give the new one another id with `--name`, or replace the old one with `--replace`")
+            }
+            Self::Moved { .. } => Some(
+                "`wassette component update <id>` accepts it, and withholds what is new; `--replace` approves it whole",
+            ),
+            Self::OtherSource { .. } => {
+                Some("load what comes from elsewhere under another id with `--name`, or with `--replace`")
+            }
+            Self::NoVersion { .. } => Some("`wassette component show <id>` lists the versions that are kept"),
+            Self::Locked { .. } => {
+                Some("if the change is meant, update the component and write the lock file again")
+            }
+            Self::OtherDigest { .. } => Some("look at what changed before you write the new digest down"),
+            Self::Revoked { .. } => Some(
+                "use another version; `wassette component revoke --undo` takes a revocation of yours back",
+            ),
+            Self::Untrusted { .. } => Some(
+                "`wassette component verify` shows who signed it; the rules are `signatures` in the ceiling",
+            ),
+            Self::Withheld { .. } => Some(
+                "`wassette component show <id>` shows what is new, `wassette component approve <id>` accepts it",
+            ),
+            Self::Request { .. } => Some("grant what it needs with `wassette permission grant`"),
+            Self::Packages { .. } => Some("name the file or folder of the component's own package"),
+            Self::NoRegistry { .. } => Some("name its host, such as `ghcr.io` or `localhost:5000`"),
+            Self::Feed { .. } => Some("what it said before still holds; ask whoever publishes it"),
+            Self::Damaged { .. } => Some(LOAD_AGAIN),
+            Self::TrustedRoot { .. } => {
+                Some("mend the file that the setting `trusted_root` names, or remove the setting")
             }
             Self::Fetch { source } => source.hint(),
             Self::Store { source } => source.hint(),
@@ -315,6 +513,7 @@ impl HostError {
             | Self::Tools { .. }
             | Self::Docs { .. }
             | Self::Prepare { .. }
+            | Self::Signing { .. }
             | Self::Internal { .. }
             | Self::Interrupted => None,
         }
@@ -345,7 +544,17 @@ impl HostError {
             }
             Self::Unavailable { id, fault } => format!("component `{id}` is unavailable: {}", fault.told),
             Self::Protected(_) => "this path cannot be granted".to_owned(),
-            Self::Ceiling(_) | Self::NoCeiling(_) => {
+            Self::Moved { id, .. } => {
+                format!(
+                    "component `{id}` has another version at its source now; only the operator can update it"
+                )
+            }
+            Self::OtherSource { id, .. } => {
+                format!("component `{id}` comes from another place; only the operator can replace it")
+            }
+            Self::TrustedRoot { .. } => "signatures cannot be verified; ask the operator".to_owned(),
+            Self::Damaged { id, .. } => format!("component `{id}` is damaged; ask the operator"),
+            Self::Ceiling(_) | Self::NoCeiling(_) | Self::Untrusted { .. } => {
                 "the operator of this server does not allow it; ask them".to_owned()
             }
             Self::Secrets { .. } => "the secrets are not available; ask the operator".to_owned(),
@@ -359,12 +568,22 @@ impl HostError {
             | Self::UnknownComponent { .. }
             | Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
+            | Self::NoVersion { .. }
+            | Self::Locked { .. }
+            | Self::OtherDigest { .. }
+            | Self::Revoked { .. }
+            | Self::Withheld { .. }
+            | Self::Request { .. }
+            | Self::Feed { .. }
             | Self::NotAllowed { .. }
             | Self::Docs { .. }
             | Self::NothingCallable { .. }
             | Self::CompileTime { .. }
             | Self::Rule(_)
             | Self::Grant(_)
+            | Self::NoRegistry { .. }
+            | Self::Packages { .. }
+            | Self::Signing { .. }
             | Self::Internal { .. }
             | Self::Interrupted => self.to_string(),
         }
@@ -380,11 +599,19 @@ fn fetch_kind(error: &FetchError) -> ErrorKind {
         | FetchError::Empty(_)
         | FetchError::TooLarge { .. } => ErrorKind::Invalid,
         FetchError::Timeout { .. } | FetchError::Io { .. } | FetchError::Stopped(_) => ErrorKind::Unavailable,
+        FetchError::Network(error) => match error.kind() {
+            NetworkErrorKind::NotFound => ErrorKind::NotFound,
+            NetworkErrorKind::Denied => ErrorKind::Denied,
+            NetworkErrorKind::Invalid => ErrorKind::Invalid,
+            NetworkErrorKind::Unavailable => ErrorKind::Unavailable,
+        },
     }
 }
 
-fn fetch_text(error: &FetchError) -> &'static str {
-    match error {
+/// What a model is told of a fetch. It named the host itself, and learns nothing about others.
+fn fetch_text(error: &FetchError) -> String {
+    let text = match error {
+        FetchError::Network(error) => return error.to_string(),
         FetchError::Missing(_) => "there is no such file",
         FetchError::NoStarter { .. } => "there is no starter component of this name",
         FetchError::Denied(_) => "no permission to read the file",
@@ -394,7 +621,8 @@ fn fetch_text(error: &FetchError) -> &'static str {
         FetchError::TooLarge { .. } => "the file is too large",
         FetchError::Timeout { .. } => "reading the file took too long",
         FetchError::Io { .. } | FetchError::Stopped(_) => "the file cannot be read",
-    }
+    };
+    text.to_owned()
 }
 
 fn grant_hint(error: &GrantError) -> Option<&str> {
@@ -424,7 +652,10 @@ fn secrets_kind(error: &SecretsError) -> ErrorKind {
 
 fn store_kind(error: &StoreError) -> ErrorKind {
     match error {
+        StoreError::FeedSequence { .. } => ErrorKind::Denied,
+        StoreError::Invalid { .. } | StoreError::TooMany { .. } => ErrorKind::Invalid,
         StoreError::Conflict { .. }
+        | StoreError::FeedConflict { .. }
         | StoreError::NoBlob(_)
         | StoreError::DamagedBlob { .. }
         | StoreError::Record { .. }

@@ -8,13 +8,14 @@ use crate::Host;
 use crate::catalog::read_policy;
 use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::code::blocking;
-use crate::command::{Actor, Outcome, PolicyChange, PolicyChanged};
+use crate::command::Actor;
 use crate::error::HostError;
 use crate::grantable::{Grantable, rule_texts};
+use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
 use crate::protect::Protection;
 use std::sync::Arc;
 use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
-use wassette_store::{ComponentId, Expected, NewRecord, Record, Reference, StoreError};
+use wassette_store::{ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
 
 /// Attempts to change a policy while others change it too.
 const ATTEMPTS_MAX: u32 = 8;
@@ -139,39 +140,64 @@ impl Host {
         self.write(id, |_record| Ok(text.clone())).await
     }
 
-    /// Writes the policy of a record, again if another process was faster.
+    /// Writes the policy of a record. Says whether that made a difference.
     async fn write(
         &self,
         id: &ComponentId,
         next: impl Fn(&Record) -> Result<String, HostError>,
     ) -> Result<bool, HostError> {
+        let change = |record: &mut Record| {
+            record.policy = next(record)?;
+            Ok(())
+        };
+        let (_digest, is_changed) = self.rewrite(id, change).await?;
+        if is_changed {
+            tracing::info!(component = %id, "policy changed");
+        }
+        Ok(is_changed)
+    }
+
+    /// Changes a record of the version that is there, again if another process was faster. Says which version that is, and
+    /// whether it made a difference.
+    pub(crate) async fn rewrite(
+        &self,
+        id: &ComponentId,
+        mut change: impl FnMut(&mut Record) -> Result<(), HostError>,
+    ) -> Result<(Digest, bool), HostError> {
         let failed = |source| HostError::Store { source };
         let mut attempt = 1;
-        loop {
+        let digest = loop {
             // The ceiling may have changed as well.
             self.refresh().await?;
             let snapshot = self.inner.store.snapshot().await.map_err(failed)?;
             let record = snapshot.records.into_iter().find(|record| record.id == *id);
-            let record = record.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
-            let policy = next(&record)?;
-            if policy == record.policy {
-                return Ok(false);
+            let before = record.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+            let mut record = before.clone();
+            change(&mut record)?;
+            if record == before {
+                return Ok((record.digest, false));
             }
-            let expected = Expected::Epoch(record.epoch);
-            match self
-                .inner
-                .store
-                .commit(&with_policy(record, policy), expected)
-                .await
-            {
-                Ok(_epoch) => break,
+            let (digest, expected) = (record.digest, Expected::Epoch(record.epoch));
+            match self.inner.store.commit(&renewed(record), expected).await {
+                Ok(_epoch) => break digest,
                 Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(source) => return Err(failed(source)),
             }
-        }
+        };
         self.refresh().await?;
-        tracing::info!(component = %id, "policy changed");
-        Ok(true)
+        Ok((digest, true))
+    }
+
+    /// Grants all that a policy allows, besides what is granted. Gives the rules as they are granted.
+    pub(crate) async fn grant_all(&self, id: &ComponentId, asked: Policy) -> Result<Vec<String>, HostError> {
+        let protection = Arc::clone(&self.inner.protection);
+        let asked = blocking(move || placed_all(&asked, &protection)).await??;
+        let join = |policy: &Policy| {
+            let joined = policy.join(&asked);
+            joined.map_err(|error| HostError::Rule(error.error().clone()))
+        };
+        self.widen(id, join).await?;
+        Ok(rule_texts(&asked))
     }
 
     /// Refuses a source that the ceiling does not allow, whoever asks.
@@ -208,13 +234,13 @@ fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_change
     }
 }
 
-/// A record as it is, but for its policy. What the contract says is kept byte for byte.
-fn with_policy(record: Record, policy: String) -> NewRecord {
+/// A record to be written again. What was not changed is kept byte for byte.
+fn renewed(record: Record) -> NewRecord {
     NewRecord {
         id: record.id,
         digest: record.digest,
         origin: record.origin,
-        policy,
+        policy: record.policy,
         contract: record.contract,
         provenance: record.provenance,
         installed_ms: record.installed_ms,

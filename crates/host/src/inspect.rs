@@ -1,16 +1,20 @@
 //! What a component offers, asks for and could do at most. Nothing is run.
 
 use crate::Host;
-use crate::catalog::{Component, ComponentState};
+use crate::catalog::Component;
 use crate::ceiling::{Above, BROKEN_CEILING};
-use crate::code::blocking;
+use crate::command::Actor;
 use crate::error::HostError;
 use crate::grantable::rule_texts;
+use crate::load::{Candidate, Wanted, reach};
+use crate::outcome::Silent;
+use crate::update::known;
+use crate::version::Difference;
 use serde::Serialize;
 use std::sync::Arc;
 use wassette_policy::{AccessText, Authority, Explanation};
-use wassette_store::{ComponentId, Digest, Reference};
-use wassette_wit::{Docs, Omitted, Tool, ToolName, World, tools};
+use wassette_store::{ComponentId, Digest, Record, Reference};
+use wassette_wit::{Omitted, Tool, ToolName};
 
 /// Everything known about a component without running it.
 #[derive(Clone, Debug, Serialize)]
@@ -42,9 +46,35 @@ pub struct Inspection {
     /// The rules of its policy, if it is loaded and they can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<String>>,
-    /// Tools that its policy or the ceiling does not offer.
+    /// Tools that its policy, the ceiling or a quarantine does not offer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<ToolName>,
+    /// The manifest that named its bytes, if it came from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
+    /// Who signed that manifest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// Rules that it asks for; none is granted by that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<String>,
+    /// What is new in it and withheld until a person approves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Difference>,
+    /// Versions that it can be rolled back to, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<Version>,
+}
+
+/// A version that was there before.
+#[derive(Clone, Debug, Serialize)]
+pub struct Version {
+    /// What it was.
+    pub digest: Digest,
+    /// Where it came from.
+    pub origin: String,
+    /// When it was installed, in milliseconds since 1970.
+    pub installed_ms: u64,
 }
 
 /// One thing an import makes possible.
@@ -135,13 +165,15 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`HostError::UnknownComponent`].
-    pub fn inspect_loaded(&self, id: &ComponentId) -> Result<Inspection, HostError> {
+    /// [`HostError::UnknownComponent`], [`HostError::Store`].
+    pub async fn inspect_loaded(&self, id: &ComponentId) -> Result<Inspection, HostError> {
+        let versions = self.inner.store.versions(id).await;
+        let versions = versions.map_err(|source| HostError::Store { source })?;
         let catalog = self.catalog();
-        let component = catalog
-            .component(id)
-            .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
-        Ok(of_loaded(component))
+        Ok(Inspection {
+            versions: versions.into_iter().map(Version::of).collect(),
+            ..of_loaded(known(&catalog, id)?)
+        })
     }
 
     /// Inspects a component that need not be loaded. Compiles nothing and changes nothing.
@@ -150,35 +182,40 @@ impl Host {
     ///
     /// [`HostError::Fetch`], [`HostError::World`], [`HostError::Tools`], [`HostError::Prepare`].
     pub async fn inspect(&self, reference: &Reference) -> Result<Inspection, HostError> {
-        let fetched = self.inner.fetcher.fetch(reference).await;
-        let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
-        let sandbox = self.inner.sandbox.clone();
-        let id = ComponentId::from_stem(&reference.stem());
-        blocking(move || {
-            let mut world = World::read(&artifact.bytes).map_err(|source| HostError::World { source })?;
-            sandbox
-                .scan(&artifact.bytes)
-                .map_err(|source| HostError::Prepare { source })?;
-            world.describe(&Docs::from_component(&artifact.bytes));
-            let tools = tools(id.as_str(), &world).map_err(|source| HostError::Tools { source })?;
-            let imports: Vec<String> = world.imports.into_iter().map(|import| import.name).collect();
-            Ok(Inspection {
-                id,
-                digest: artifact.digest,
-                origin: artifact.origin.to_string(),
-                is_loaded: false,
-                bytes: Some(artifact.bytes.len() as u64),
-                abilities: abilities(&imports),
-                missing: wassette_sandbox::missing(&imports),
-                unavailable: None,
-                rules: None,
-                withheld: Vec::new(),
-                imports,
-                tools: tools.into_iter().map(Arc::new).collect(),
-                omitted: world.omitted,
-            })
+        let wanted = Wanted {
+            reference,
+            id: ComponentId::from_stem(&reference.stem()),
+            wit: Vec::new(),
+            locked: None,
+            digest: None,
+            reach: reach(&Actor::Operator),
+        };
+        let Candidate {
+            id,
+            artifact,
+            contract,
+            provenance,
+        } = self.candidate(wanted, &Silent).await?;
+        Ok(Inspection {
+            id,
+            digest: artifact.digest,
+            origin: artifact.origin.to_string(),
+            is_loaded: false,
+            bytes: Some(artifact.bytes.len() as u64),
+            abilities: abilities(&contract.imports),
+            missing: wassette_sandbox::missing(&contract.imports),
+            unavailable: None,
+            rules: None,
+            withheld: Vec::new(),
+            requested: provenance.requested(),
+            manifest: provenance.manifest,
+            signers: provenance.signers,
+            quarantine: None,
+            versions: Vec::new(),
+            imports: contract.imports,
+            tools: contract.tools,
+            omitted: contract.omitted,
         })
-        .await?
     }
 }
 
@@ -197,10 +234,10 @@ impl Host {
             .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
         let policy = component.policy.as_ref().ok_or_else(|| HostError::Policy {
             id: id.clone(),
-            reason: match &component.state {
-                ComponentState::Ready => String::new(),
-                ComponentState::Unavailable(fault) => fault.reason.clone(),
-            },
+            reason: component
+                .state
+                .fault()
+                .map_or_else(String::new, |fault| fault.reason.clone()),
         })?;
         let ceiling = match &*self.above() {
             Above::Nothing => None,
@@ -223,12 +260,18 @@ fn of_loaded(component: &Component) -> Inspection {
         bytes: None,
         abilities: abilities(&component.imports),
         missing: Vec::new(),
-        unavailable: match &component.state {
-            ComponentState::Ready => None,
-            ComponentState::Unavailable(fault) => Some(fault.reason.clone()),
-        },
+        unavailable: component.state.fault().map(|fault| fault.reason.clone()),
         rules: component.policy().map(rule_texts),
         withheld: component.withheld().cloned().collect(),
+        manifest: component.provenance.manifest,
+        signers: component.provenance.signers.clone(),
+        requested: component.provenance.requested(),
+        quarantine: component
+            .provenance
+            .quarantine
+            .as_ref()
+            .map(|q| q.difference.clone()),
+        versions: Vec::new(),
         imports: component.imports.clone(),
         tools: component
             .tools
@@ -236,6 +279,16 @@ fn of_loaded(component: &Component) -> Inspection {
             .map(|tool| Arc::clone(&tool.tool))
             .collect(),
         omitted: component.omitted.clone(),
+    }
+}
+
+impl Version {
+    fn of(record: Record) -> Self {
+        Self {
+            digest: record.digest,
+            origin: record.origin,
+            installed_ms: record.installed_ms,
+        }
     }
 }
 

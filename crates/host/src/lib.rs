@@ -10,47 +10,67 @@ mod admission;
 mod audit;
 mod call;
 mod catalog;
+mod catalogue;
 mod ceiling;
 mod code;
 mod command;
 mod error;
+mod feed;
 mod grant;
 mod grantable;
 mod inspect;
 mod load;
+mod locked;
+mod outcome;
 mod protect;
+mod publish;
+mod revocation;
 mod running;
 mod secrets;
+mod trust;
+mod update;
+mod version;
 
 use admission::Admission;
 use audit::Audit;
 use catalog::Terms;
 use ceiling::{Above, CeilingFile, Stamp};
 use code::{Code, blocking};
+use feed::Freshness;
 use protect::Protection;
 use running::Running;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use wassette_fetch::{FetchLimits, Fetcher};
 use wassette_sandbox::{Sandbox, SandboxConfig};
+use wassette_signature::Verifier;
 use wassette_store::{Look, Store};
 
 pub use call::{CallId, CallReport, CallResult, Failure, FailureKind};
 pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, Revision, Unavailable};
+pub use catalogue::{CATALOGUE_MEDIA_TYPE, CatalogueEntry, CatalogueSource, Found, ParseCatalogueError};
 pub use ceiling::read_text;
-pub use command::{
-    Actor, Change, Command, LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Silent, Step,
-};
+pub use command::{Actor, Command, GrantRequested, LoadRequest, UpdateRequest};
 pub use error::{ErrorKind, HostError, OpenHostError};
+pub use feed::{FEED_GRACE, FEED_MEDIA_TYPE, FeedDocument, FeedError, FeedSynced};
 pub use grantable::{GrantKind, Grantable, revocable, rule_texts};
-pub use inspect::{Ability, Inspection};
+pub use inspect::{Ability, Inspection, Version};
+pub use locked::Locked;
+pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Silent, Step};
 pub use protect::{ProtectError, Whose};
-pub use secrecy::SecretString;
+pub use publish::{Publication, Publishable};
+pub use revocation::{ParseSubjectError, Subject};
+pub use secrecy::{ExposeSecret, SecretString};
 pub use secrets::Variables;
-pub use wassette_fetch::Starter;
+pub use trust::Verification;
+pub use update::Availability;
+pub use version::{Difference, Provenance, Quarantine, SignersChanged};
+use wassette_fetch::Credential;
+pub use wassette_fetch::{CredentialSource, Description, NetworkConfig, Starter};
 use wassette_policy::Authority;
+pub use wassette_policy::SourcePattern;
 pub use wassette_policy::{
     AbsolutePath, AccessKind, AccessText, Ceiling, Decision, Effect, EnvironmentRule, Explanation, Grant,
     Layer, LimitKey, LimitSettings, Limits, NetworkRule, NetworkSpec, ParseAccessError, ParseLimitError,
@@ -59,6 +79,7 @@ pub use wassette_policy::{
 };
 pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
 pub use wassette_secrets::{Backend, ParseSecretNameError, SecretName, Secrets, SecretsConfig, SecretsError};
+pub use wassette_signature::SigningKey;
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
 pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};
 
@@ -70,8 +91,20 @@ const LOADS_MAX: usize = 2;
 pub struct HostConfig {
     /// The store's folder; made when it is missing.
     pub folder: PathBuf,
-    /// Folders from which an agent may load components. None: an agent loads nothing.
+    /// Folders from which an agent may load components. None: an agent loads no file.
     pub agent_folders: Vec<PathBuf>,
+    /// References to registries and web servers from which an agent may load. None: it loads nothing from there.
+    pub agent_patterns: Vec<SourcePattern>,
+    /// Where components are found by name.
+    pub catalogues: Vec<CatalogueSource>,
+    /// Lists of what is revoked, in registries.
+    pub feeds: Vec<Reference>,
+    /// How long a feed that cannot be asked is good for.
+    pub feed_grace: Duration,
+    /// How registries and web servers are reached.
+    pub network: NetworkConfig,
+    /// The root of trust for keyless signatures, as JSON; that of the public Sigstore otherwise.
+    pub trusted_root: Option<Vec<u8>>,
     /// Components that the program carries.
     pub starters: &'static [Starter],
     /// How guests get their memory, and what is compiled.
@@ -100,6 +133,12 @@ impl HostConfig {
         Self {
             folder: folder.to_owned(),
             agent_folders: Vec::new(),
+            agent_patterns: Vec::new(),
+            catalogues: vec![CatalogueSource::Starters],
+            feeds: Vec::new(),
+            feed_grace: FEED_GRACE,
+            network: NetworkConfig::default(),
+            trusted_root: None,
             starters: &[],
             sandbox: SandboxConfig::DEFAULT,
             limits: Limits::DEFAULT,
@@ -146,6 +185,8 @@ struct Inner {
     secrets: OnceCell<Secrets>,
     /// What the store and the ceiling looked like before the catalog was made of them.
     seen: Mutex<Seen>,
+    /// Made when the first signature is looked at.
+    verifier: std::sync::OnceLock<Verifier>,
     /// Held while the catalog is rebuilt, so that two rebuilds cannot swap in the wrong order.
     rebuilding: tokio::sync::Mutex<()>,
 }
@@ -183,7 +224,8 @@ impl Host {
             admission: Admission::new(config.sandbox.calls_max, Instant::now),
             running: Arc::default(),
             loads: Semaphore::new(LOADS_MAX),
-            fetcher: Fetcher::new(FetchLimits::default(), config.starters),
+            fetcher: Fetcher::new(FetchLimits::default(), config.starters)
+                .with_network(config.network.clone())?,
             catalog: RwLock::new(Arc::new(Catalog::empty())),
             changed: watch::Sender::new(Revision(0)),
             protection: Arc::new(protection(&config).await?),
@@ -191,6 +233,7 @@ impl Host {
             above: RwLock::new(Arc::new(Above::Nothing)),
             secrets: OnceCell::new(),
             seen: Mutex::new(Seen::default()),
+            verifier: std::sync::OnceLock::new(),
             rebuilding: tokio::sync::Mutex::new(()),
             config,
             store,
@@ -231,10 +274,41 @@ impl Host {
             store: Some(look),
             ceiling: self.inner.ceiling.stamp(),
         };
-        if *self.seen() == seen {
+        let is_over = |until| self.now_ms() > until;
+        if *self.seen() == seen && !self.catalog().until_ms().is_some_and(is_over) {
             return Ok(());
         }
         self.rebuild().await
+    }
+
+    /// Whether a registry takes these credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Fetch`] when it does not, or cannot be asked.
+    pub async fn check_login(
+        &self,
+        registry: &str,
+        user: &str,
+        password: &SecretString,
+    ) -> Result<(), HostError> {
+        let reference = format!("oci://{registry}/login").parse();
+        let Ok(Reference::Oci(reference)) = reference else {
+            return Err(HostError::NoRegistry {
+                registry: registry.to_owned(),
+            });
+        };
+        let mut config = self.inner.config.network.clone();
+        config.credentials = vec![CredentialSource::Entry {
+            registry: registry.to_owned(),
+            credential: Credential::Password {
+                user: user.to_owned(),
+                password: password.clone(),
+            },
+        }];
+        let fetcher = Fetcher::new(FetchLimits::default(), &[]).with_network(config);
+        let fetcher = fetcher.map_err(|_was_used_before| HostError::Interrupted)?;
+        fetcher.check_login(&reference).await.map_err(HostError::network)
     }
 
     /// Closes the store. Dropping the host does the same a little later; nothing is lost either way.
@@ -266,8 +340,11 @@ impl Host {
         let above = self.read_ceiling(stamp).await?;
         let current = self.catalog();
         let same_terms = above == self.above();
-        if current.epoch() != Some(snapshot.epoch) || !same_terms {
+        let (feeds, grace) = (&inner.config.feeds, inner.config.feed_grace);
+        let freshness = Freshness::of(feeds, &snapshot.feeds, grace, self.now_ms());
+        if current.epoch() != Some(snapshot.epoch) || !same_terms || !current.is_as_fresh(&freshness) {
             let terms = Terms {
+                freshness: &freshness,
                 above: &above,
                 defaults: &inner.config.limits,
                 variables: &inner.config.variables,

@@ -1,18 +1,52 @@
-//! Loading, as a straight line: fetch, read, prepare, then one commit. Until the commit nothing has
+//! Loading, as a straight line: fetch, verify, read, prepare, then one commit. Until the commit nothing has
 //! changed; after it nothing can fail but the audit's last line.
 
 use crate::Host;
 use crate::catalog::{Component, Contract, EMPTY_POLICY};
 use crate::code::blocking;
-use crate::command::{Actor, Change, LoadRequest, Loaded, Outcome, Progress, Step};
+use crate::command::{Actor, LoadRequest};
 use crate::error::HostError;
-use std::collections::BTreeMap;
+use crate::locked::Locked;
+use crate::outcome::{Change, Loaded, Outcome, Progress, Step};
+use crate::trust::Verdict;
+use crate::version::Provenance;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use wassette_store::{Artifact, ComponentId, Expected, Hold, NewRecord, Reference};
-use wassette_wit::{Docs, Tool, ToolName, World, tools};
+use wassette_fetch::{FetchOptions, Fetched, Reach, Received};
+use wassette_policy::is_public_address;
+use wassette_store::{Artifact, ComponentId, Digest, Expected, Hold, NewRecord, OciReference, Reference};
+use wassette_wit::{Docs, World, tools};
 
-const STEPS: u32 = 4;
+pub(crate) const STEPS: u32 = 4;
+
+/// A version that was fetched, verified and read, and of which nothing is installed yet.
+pub(crate) struct Candidate {
+    pub(crate) id: ComponentId,
+    pub(crate) artifact: Artifact,
+    pub(crate) contract: Contract,
+    pub(crate) provenance: Provenance,
+}
+
+/// What makes a candidate of a reference.
+pub(crate) struct Wanted<'a> {
+    pub(crate) reference: &'a Reference,
+    pub(crate) id: ComponentId,
+    pub(crate) wit: Vec<(String, String)>,
+    pub(crate) locked: Option<&'a Locked>,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) reach: Reach,
+}
+
+/// How a candidate takes the place of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// As a whole.
+    Approved,
+    /// In quarantine, if it wants more than what was approved.
+    Compared,
+    /// As it was when it was there before.
+    Restored,
+}
 
 impl Host {
     pub(crate) async fn load(
@@ -25,25 +59,131 @@ impl Host {
         let _until_loaded = turn.map_err(|_closed| HostError::Interrupted)?;
         self.refresh().await?;
         self.check_source(&request.reference)?;
-        progress.report(Step::Fetch, 0, STEPS);
-        let fetched = self.inner.fetcher.fetch(&request.reference).await;
-        let artifact = fetched.map_err(|source| HostError::Fetch { source })?;
         let id = request
             .name
             .clone()
             .unwrap_or_else(|| ComponentId::from_stem(&request.reference.stem()));
+        let wanted = Wanted {
+            reference: &request.reference,
+            id: id.clone(),
+            wit: request.wit,
+            locked: request.locked.as_deref(),
+            digest: request.digest,
+            reach: reach(actor),
+        };
+        let candidate = self.candidate(wanted, progress).await?;
         self.refresh().await?;
         let catalog = self.catalog();
         let known = catalog.component(&id);
-        check_origin(known, &request)?;
-        check_bytes(known, &artifact, actor)?;
+        check_origin(known, &request.reference, request.replace)?;
+        check_bytes(known, &candidate.artifact, actor)?;
+        if !request.replace {
+            check_moved(known, &request.reference, &candidate)?;
+        }
+        self.install(candidate, known, Admission::Approved, progress)
+            .await
+    }
 
+    /// Fetches, verifies and reads a version. Changes nothing.
+    pub(crate) async fn candidate(
+        &self,
+        wanted: Wanted<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Candidate, HostError> {
+        progress.report(Step::Fetch, 0, STEPS);
+        let (fetched, verdict) = self.fetch(&wanted, progress).await?;
+        let Fetched { artifact, package } = fetched;
+        let mut wit = wanted.wit;
+        let mut provenance = Provenance {
+            signers: verdict.signers,
+            ..Provenance::default()
+        };
+        if let Some(package) = package {
+            if wit.is_empty() {
+                wit.extend(package.wit.map(|text| ("package.wit".to_owned(), text)));
+            }
+            provenance.manifest = Some(package.manifest);
+            provenance.index = package.index;
+            provenance.request = package.request;
+        }
+        check_digest(wanted.digest, &artifact, &provenance)?;
+        self.check_revoked(artifact.digest, &provenance)?;
         progress.report(Step::Read, 1, STEPS);
-        let contract = self.read(&id, &artifact, request.wit).await?;
-        if known.is_some_and(|known| is_same(known, &artifact, &contract)) {
+        let contract = self.read(&wanted.id, &artifact, wit).await?;
+        if let Some(locked) = wanted.locked {
+            locked.check(artifact.digest, &provenance, &contract)?;
+        }
+        Ok(Candidate {
+            id: wanted.id,
+            artifact,
+            contract,
+            provenance,
+        })
+    }
+
+    /// Gets the bytes. What comes from a registry is verified before anything but its manifest is downloaded, and is
+    /// then fetched by the digests in it.
+    async fn fetch(
+        &self,
+        wanted: &Wanted<'_>,
+        progress: &dyn Progress,
+    ) -> Result<(Fetched, Verdict), HostError> {
+        let received = |came: Received| progress.received(came.received, came.total);
+        let options = FetchOptions {
+            reach: &wanted.reach,
+            progress: Some(&received),
+        };
+        let fetcher = &self.inner.fetcher;
+        match wanted.reference {
+            Reference::Oci(reference) => {
+                let resolved = fetcher
+                    .resolve(&pinned(reference, wanted.locked), &wanted.reach)
+                    .await
+                    .map_err(HostError::network)?;
+                let verdict = self.verdict(&resolved, &wanted.reach).await?;
+                let fetched = fetcher.fetch_resolved(&resolved, &options).await;
+                let mut fetched = fetched.map_err(HostError::network)?;
+                // What was asked for is the origin, not the digest it was found under.
+                fetched.artifact.origin = wanted.reference.clone();
+                Ok((fetched, verdict))
+            }
+            Reference::File(_) | Reference::Starter(_) | Reference::Https(_) => {
+                let verdict = self.verdict_without_signatures(wanted.reference)?;
+                let fetched = fetcher.fetch(wanted.reference, &options).await;
+                Ok((fetched.map_err(|source| HostError::Fetch { source })?, verdict))
+            }
+        }
+    }
+
+    /// Makes a candidate the component of its id: compiles, then one commit.
+    pub(crate) async fn install(
+        &self,
+        candidate: Candidate,
+        known: Option<&Component>,
+        admission: Admission,
+        progress: &dyn Progress,
+    ) -> Result<Loaded, HostError> {
+        let Candidate {
+            id,
+            artifact,
+            contract,
+            provenance,
+        } = candidate;
+        // Grants and secrets belong to a source: what comes from elsewhere under the same id starts from nothing.
+        let heir = known.filter(|known| known.source() == artifact.origin.source());
+        let (provenance, difference) = match (heir, admission) {
+            (Some(known), Admission::Compared) => {
+                provenance.admitted(known.provenance.approved(known.offer()), contract.offer())
+            }
+            (Some(_), Admission::Approved | Admission::Restored) | (None, _) => {
+                let difference = known.map(|known| known.whole().against(&provenance, contract.offer()));
+                (provenance, difference.unwrap_or_default())
+            }
+        };
+        if known.is_some_and(|known| known.is_same(&artifact, &contract, &provenance)) {
             // The bytes may have been damaged on the disk since, and loading again is the advice then.
             drop(self.keep(&artifact).await?);
-            return Ok(self.offered(loaded(id, &artifact, Change::Unchanged, &contract.tools)));
+            return Ok(self.offered(loaded(id, &artifact, &provenance, Change::Unchanged)));
         }
         progress.report(Step::Compile, 2, STEPS);
         self.inner
@@ -52,32 +192,31 @@ impl Host {
             .await?;
 
         progress.report(Step::Store, 3, STEPS);
-        let change = known.map_or(Change::New, |known| replaced(known, &contract.tools));
-        let loaded = loaded(id, &artifact, change, &contract.tools);
+        let change = known.map_or(Change::New, |known| Change::Replaced {
+            previous: known.digest,
+            difference: Box::new(difference),
+        });
+        let loaded = loaded(id, &artifact, &provenance, change);
         let expected = known.map_or(Expected::Absent, |known| Expected::Epoch(known.epoch));
-        // Grants and secrets belong to an origin: what comes from elsewhere under the same id starts from nothing.
-        let heir = known.filter(|known| known.origin == loaded.origin);
         if heir.is_none() {
             self.forget_secrets(&loaded.id).await?;
         }
-        let record = self.record(
-            &loaded,
-            &contract,
-            heir.map_or(EMPTY_POLICY, |known| &known.policy_text),
-        )?;
+        let policy = heir.map_or(EMPTY_POLICY, |known| &known.policy_text);
+        let record = self.record(&loaded, &contract, &provenance, policy)?;
         self.commit(&artifact, &record, expected).await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(self.offered(loaded))
     }
 
-    /// The same with those tools alone that are offered: its policy or the ceiling may withhold some.
-    fn offered(&self, mut loaded: Loaded) -> Loaded {
+    /// The same with those tools alone that are offered: its policy, the ceiling or a quarantine may withhold some.
+    pub(crate) fn offered(&self, mut loaded: Loaded) -> Loaded {
         if let Some(component) = self.catalog().component(&loaded.id) {
             loaded.tools = component
                 .tools
                 .iter()
                 .map(|tool| tool.tool.name.clone())
                 .collect();
+            loaded.quarantined = component.provenance.quarantine.is_some();
         }
         loaded
     }
@@ -117,19 +256,28 @@ impl Host {
     }
 
     /// What the store will remember.
-    fn record(&self, loaded: &Loaded, contract: &Contract, policy: &str) -> Result<NewRecord, HostError> {
-        let since = (self.inner.config.clock)()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+    fn record(
+        &self,
+        loaded: &Loaded,
+        contract: &Contract,
+        provenance: &Provenance,
+        policy: &str,
+    ) -> Result<NewRecord, HostError> {
         Ok(NewRecord {
             id: loaded.id.clone(),
             digest: loaded.digest,
             origin: loaded.origin.clone(),
             policy: policy.to_owned(),
-            provenance: "{}".to_owned(),
             contract: serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?,
-            installed_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            provenance: provenance.print(),
+            installed_ms: self.now_ms(),
         })
+    }
+
+    /// Milliseconds since 1970, by our clock.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = (self.inner.config.clock)().duration_since(UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The one change: bytes, then record. Nobody else's change is overwritten.
@@ -178,15 +326,49 @@ impl Host {
     }
 }
 
-/// An id belongs to where it came from: the same name from elsewhere is another component.
-fn check_origin(known: Option<&Component>, request: &LoadRequest) -> Result<(), HostError> {
-    match known {
-        Some(known) if known.origin != request.reference.to_string() && !request.replace => {
-            Err(HostError::OtherOrigin {
-                id: known.id.clone(),
-                origin: known.origin.clone(),
+/// Where a fetch for this actor may lead.
+///
+/// SECURITY: a model could otherwise make us ask addresses of this machine and its network.
+pub(crate) fn reach(actor: &Actor) -> Reach {
+    match actor {
+        Actor::Operator => Reach::Operator,
+        Actor::Agent { .. } => Reach::Public(Arc::new(is_public_address)),
+    }
+}
+
+/// A reference to what is locked, if anything is: the manifest is then fetched by its digest, wherever the tag points.
+fn pinned(reference: &OciReference, locked: Option<&Locked>) -> OciReference {
+    match locked.and_then(Locked::named) {
+        Some(named) if reference.digest().is_none() => reference.with_digest(named),
+        Some(_) | None => reference.clone(),
+    }
+}
+
+/// Refuses what has not the digest that was asked for.
+fn check_digest(
+    wanted: Option<Digest>,
+    artifact: &Artifact,
+    provenance: &Provenance,
+) -> Result<(), HostError> {
+    match wanted {
+        Some(wanted) if wanted != artifact.digest && !provenance.is_named(wanted) => {
+            Err(HostError::OtherDigest {
+                wanted,
+                found: artifact.digest,
+                manifest: provenance.manifest,
             })
         }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// An id belongs to where it came from: the same name from elsewhere is another component.
+fn check_origin(known: Option<&Component>, reference: &Reference, replace: bool) -> Result<(), HostError> {
+    match known {
+        Some(known) if known.source() != reference.source() && !replace => Err(HostError::OtherOrigin {
+            id: known.id.clone(),
+            origin: known.origin.clone(),
+        }),
         Some(_) | None => Ok(()),
     }
 }
@@ -203,50 +385,39 @@ fn check_bytes(known: Option<&Component>, artifact: &Artifact, actor: &Actor) ->
     }
 }
 
-fn is_same(known: &Component, artifact: &Artifact, contract: &Contract) -> bool {
-    let same_tools = known.contract_tools.len() == contract.tools.len()
-        && contract
-            .tools
-            .iter()
-            .all(|tool| known.contract_tools.contains(tool));
-    known.digest == artifact.digest && known.origin == origin(&artifact.origin) && same_tools
-}
-
-fn origin(reference: &Reference) -> String {
-    reference.to_string()
-}
-
-fn loaded(id: ComponentId, artifact: &Artifact, change: Change, tools: &[Arc<Tool>]) -> Loaded {
-    let tools = tools.iter().map(|tool| tool.name.clone()).collect();
-    Loaded {
-        id,
-        digest: artifact.digest,
-        origin: origin(&artifact.origin),
-        change,
-        tools,
+/// What comes from the network may be another thing today than it was yesterday. A file is what its owner made it.
+fn check_moved(
+    known: Option<&Component>,
+    reference: &Reference,
+    candidate: &Candidate,
+) -> Result<(), HostError> {
+    let is_remote = matches!(reference, Reference::Oci(_) | Reference::Https(_));
+    match known.filter(|known| is_remote && known.digest != candidate.artifact.digest) {
+        Some(known) => {
+            let offer = candidate.contract.offer();
+            let difference = known.whole().against(&candidate.provenance, offer);
+            Err(HostError::Moved {
+                id: known.id.clone(),
+                before: known.digest,
+                after: candidate.artifact.digest,
+                difference: Box::new(difference),
+            })
+        }
+        None => Ok(()),
     }
 }
 
-/// What another version of a component means for its users.
-fn replaced(known: &Component, tools: &[Arc<Tool>]) -> Change {
-    let before: BTreeMap<&ToolName, &Arc<Tool>> = known
-        .contract_tools
-        .iter()
-        .map(|tool| (&tool.name, tool))
-        .collect();
-    let after: BTreeMap<&ToolName, &Arc<Tool>> = tools.iter().map(|tool| (&tool.name, tool)).collect();
-    let names = |names: Vec<&&ToolName>| names.into_iter().map(|name| (*name).clone()).collect();
-    Change::Replaced {
-        previous: known.digest,
-        added: names(after.keys().filter(|name| !before.contains_key(*name)).collect()),
-        removed: names(before.keys().filter(|name| !after.contains_key(*name)).collect()),
-        changed: names(
-            after
-                .iter()
-                .filter(|(n, t)| before.get(*n).is_some_and(|b| b != *t))
-                .map(|(n, _)| n)
-                .collect(),
-        ),
+fn loaded(id: ComponentId, artifact: &Artifact, provenance: &Provenance, change: Change) -> Loaded {
+    Loaded {
+        id,
+        digest: artifact.digest,
+        origin: artifact.origin.to_string(),
+        manifest: provenance.manifest,
+        signers: provenance.signers.clone(),
+        change,
+        tools: Vec::new(),
+        requested: provenance.requested(),
+        quarantined: provenance.quarantine.is_some(),
     }
 }
 
@@ -287,6 +458,8 @@ mod tests {
             name: None,
             replace: false,
             wit: Vec::new(),
+            locked: None,
+            digest: None,
         };
         let mut loads = JoinSet::new();
         for _ in 0..20 {

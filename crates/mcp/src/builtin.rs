@@ -10,11 +10,14 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, Catalog, Change, Command, Component, ComponentId, ComponentState, GrantKind, Host, HostError,
+    Actor, Catalog, CatalogueEntry, Change, Command, Component, ComponentId, GrantKind, Host, HostError,
     LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Reference, revocable, rule_texts,
 };
 
 use crate::wire;
+
+/// Entries of catalogues that a model is told at most; a narrower query finds the others.
+const FOUND_MAX: usize = 50;
 
 /// One of the server's own tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +28,8 @@ pub enum Builtin {
     UnloadComponent,
     /// `list-components`: says which components there are and whether they work.
     ListComponents,
+    /// `search-components {query?}`: finds components that can be loaded.
+    SearchComponents,
     /// `get-policy {component_id}`: says what a component was granted.
     GetPolicy,
     /// `revoke-permission {component_id, permission_type, value}`: takes one grant back.
@@ -35,10 +40,11 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them, in the order in which they are listed. None grants: the model never does.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LoadComponent,
         Self::UnloadComponent,
         Self::ListComponents,
+        Self::SearchComponents,
         Self::GetPolicy,
         Self::RevokePermission,
         Self::ResetPermission,
@@ -51,6 +57,7 @@ impl Builtin {
             Self::LoadComponent => "load-component",
             Self::UnloadComponent => "unload-component",
             Self::ListComponents => "list-components",
+            Self::SearchComponents => "search-components",
             Self::GetPolicy => "get-policy",
             Self::RevokePermission => "revoke-permission",
             Self::ResetPermission => "reset-permission",
@@ -78,6 +85,10 @@ impl Builtin {
                 "Removes a loaded component together with its tools, its permissions and its secrets."
             }
             Self::ListComponents => "Lists the loaded components with their tools.",
+            Self::SearchComponents => {
+                "Finds components that load-component can load, in the catalogues that the person who operates this server \
+                 chose."
+            }
             Self::GetPolicy => {
                 "Shows what a component may do: the rules of its policy. What no rule allows is denied. Only the \
                  person who operates this server can allow more."
@@ -98,6 +109,7 @@ impl Builtin {
             Self::LoadComponent => (false, false, true),
             Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => (false, true, false),
             Self::ListComponents | Self::GetPolicy => (true, false, false),
+            Self::SearchComponents => (true, false, true),
         };
         ToolAnnotations::new()
             .read_only(read_only)
@@ -111,8 +123,8 @@ impl Builtin {
             Self::LoadComponent => (
                 json!({"path": {
                     "type": "string",
-                    "description": "Where the component is: the path of a .wasm file, a file:// URL, or \
-                        `starter:NAME` for one that comes with this server: time, text, filesystem, fetch."
+                    "description": "Where the component is: `oci://registry/repository:tag`, an https:// URL, the path of a .wasm \
+                        file, or `starter:NAME` for one that comes with this server: time, text, filesystem, fetch."
                 }}),
                 json!(["path"]),
             ),
@@ -124,6 +136,10 @@ impl Builtin {
                 json!(["id"]),
             ),
             Self::ListComponents => (json!({}), json!([])),
+            Self::SearchComponents => (
+                json!({"query": {"type": "string", "description": "Words to find; without them, everything is listed."}}),
+                json!([]),
+            ),
             Self::GetPolicy | Self::ResetPermission => {
                 (json!({"component_id": component_id()}), json!(["component_id"]))
             }
@@ -155,7 +171,7 @@ impl Builtin {
             Self::LoadComponent => object_schema(
                 json!({
                     "status": text, "id": text, "digest": text, "tools": names, "previous_digest": text,
-                    "added": names, "removed": names, "changed": names,
+                    "added": names, "removed": names, "changed": names, "requested": names,
                 }),
                 json!(["status", "id", "digest", "tools"]),
             ),
@@ -177,6 +193,19 @@ impl Builtin {
                         "total": {"type": "integer"},
                     }),
                     json!(["components", "total"]),
+                )
+            }
+            Self::SearchComponents => {
+                let component = object_schema(
+                    json!({"name": text, "description": text, "uri": text}),
+                    json!(["name", "description", "uri"]),
+                );
+                object_schema(
+                    json!({
+                        "status": text, "count": {"type": "integer"},
+                        "components": {"type": "array", "items": *component}, "failed": names,
+                    }),
+                    json!(["status", "count", "components"]),
                 )
             }
             Self::GetPolicy => object_schema(
@@ -230,6 +259,14 @@ impl Desk<'_> {
                     Err(text) => Ok(wire::failure(text)),
                 };
             }
+            Builtin::SearchComponents => {
+                return Ok(
+                    match only(arguments, &["query"]).and_then(|()| query(arguments)) {
+                        Ok(query) => self.search(query).await,
+                        Err(text) => wire::failure(text),
+                    },
+                );
+            }
             Builtin::GetPolicy => {
                 return match only(arguments, &["component_id"]).and_then(|()| id(arguments, "component_id")) {
                     Ok(id) => self.policy(&id).await,
@@ -267,7 +304,21 @@ impl Desk<'_> {
             name: None,
             replace: false,
             wit: Vec::new(),
+            locked: None,
+            digest: None,
         }))
+    }
+
+    async fn search(&self, query: &str) -> CallToolResult {
+        let mut found = self.host.search(query, self.actor).await;
+        found.components.truncate(FOUND_MAX);
+        let entry = |entry: &CatalogueEntry| json!({"name": entry.name, "description": entry.description, "uri": entry.uri});
+        let components: Vec<_> = found.components.iter().map(entry).collect();
+        let mut json = json!({"status": "success", "count": components.len(), "components": components});
+        if let (false, Some(fields)) = (found.failed.is_empty(), json.as_object_mut()) {
+            fields.insert("failed".to_owned(), json!(found.failed));
+        }
+        CallToolResult::structured(json)
     }
 
     async fn list(&self) -> Result<CallToolResult, ErrorData> {
@@ -323,6 +374,13 @@ fn id(arguments: &JsonObject, name: &str) -> Result<ComponentId, String> {
     id.map_err(|error| format!("`/{name}`: {error}"))
 }
 
+fn query(arguments: &JsonObject) -> Result<&str, String> {
+    match arguments.get("query") {
+        None | Some(Json::Null) => Ok(""),
+        Some(_) => text(arguments, "query"),
+    }
+}
+
 fn unload(arguments: &JsonObject) -> Result<Command, String> {
     only(arguments, &["id"])?;
     Ok(Command::Unload(id(arguments, "id")?))
@@ -363,7 +421,11 @@ fn outcome_json(outcome: &Outcome) -> Json {
         }),
         Outcome::Policy(changed) => changed_json(changed),
         // No built-in tool asks for these.
-        Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } => json!({"component_id": id}),
+        Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } | Outcome::Approved { id, .. } => {
+            json!({"component_id": id})
+        }
+        Outcome::Published { reference, .. } => json!({"reference": reference}),
+        Outcome::Revocation { subject, .. } => json!({"subject": subject}),
     }
 }
 
@@ -391,20 +453,15 @@ fn loaded_json(loaded: &Loaded) -> Json {
     let mut json = json!({
         "status": status, "id": loaded.id, "digest": loaded.digest, "tools": loaded.tools,
     });
-    if let (
-        Change::Replaced {
-            previous,
-            added,
-            removed,
-            changed,
-        },
-        Some(fields),
-    ) = (&loaded.change, json.as_object_mut())
+    if let (Change::Replaced { previous, difference }, Some(fields)) = (&loaded.change, json.as_object_mut())
     {
         fields.insert("previous_digest".to_owned(), json!(previous));
-        fields.insert("added".to_owned(), json!(added));
-        fields.insert("removed".to_owned(), json!(removed));
-        fields.insert("changed".to_owned(), json!(changed));
+        fields.insert("added".to_owned(), json!(difference.added));
+        fields.insert("removed".to_owned(), json!(difference.removed));
+        fields.insert("changed".to_owned(), json!(difference.changed));
+    }
+    if let (false, Some(fields)) = (loaded.requested.is_empty(), json.as_object_mut()) {
+        fields.insert("requested".to_owned(), json!(loaded.requested));
     }
     json
 }
@@ -421,12 +478,11 @@ fn component_json(component: &Component) -> Json {
         "id": component.id,
         "digest": component.digest,
         "origin": origin(&component.origin),
-        "state": "ready",
+        "state": component.state.word(),
         "tools": tools,
         "tools_count": tools.len(),
     });
-    if let (ComponentState::Unavailable(fault), Some(fields)) = (&component.state, json.as_object_mut()) {
-        fields.insert("state".to_owned(), "unavailable".into());
+    if let (Some(fault), Some(fields)) = (component.state.fault(), json.as_object_mut()) {
         fields.insert("reason".to_owned(), fault.told.as_str().into());
     }
     json

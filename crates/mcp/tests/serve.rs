@@ -109,6 +109,8 @@ impl Client {
             name: None,
             replace: false,
             wit: Vec::new(),
+            locked: None,
+            digest: None,
         };
         self.host
             .execute(Command::Load(request), &Actor::Operator, &Silent)
@@ -138,10 +140,11 @@ fn names(list: &Json) -> Vec<&str> {
 }
 
 /// Our tools, then those of the component that the agent loads.
-const OFFERED: [&str; 8] = [
+const OFFERED: [&str; 9] = [
     "load-component",
     "unload-component",
     "list-components",
+    "search-components",
     "get-policy",
     "revoke-permission",
     "reset-permission",

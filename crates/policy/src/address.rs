@@ -131,6 +131,13 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether an address is one of the public internet, also every address that a router could take it for: where a
+/// request may go that nobody but a model asked for.
+#[must_use]
+pub fn is_public_address(address: IpAddr) -> bool {
+    is_public(address) && embedded(address).into_iter().all(is_public)
+}
+
 /// All ranges that are treated differently from their surroundings, for whoever must try one address of each.
 pub(crate) fn special_ranges() -> impl Iterator<Item = IpNet> {
     let holding = [

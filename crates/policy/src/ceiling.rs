@@ -2,13 +2,15 @@
 
 use crate::pattern::SourcePattern;
 use crate::rules::Policy;
+use crate::signature::SignatureRule;
 use std::sync::Arc;
 
-/// The most that any component may be granted, and where components may come from.
+/// The most that any component may be granted, where components may come from, and who must have signed them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ceiling {
     policy: Arc<Policy>,
     sources: Option<Vec<SourcePattern>>,
+    signatures: Vec<SignatureRule>,
 }
 
 impl Ceiling {
@@ -18,7 +20,29 @@ impl Ceiling {
         Self {
             policy: Arc::new(policy),
             sources,
+            signatures: Vec::new(),
         }
+    }
+
+    /// The same with other rules about signatures. [`Ceiling::new`] has none.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Vec<SignatureRule>) -> Self {
+        Self { signatures, ..self }
+    }
+
+    /// The rules about signatures, in their order.
+    #[must_use]
+    pub fn signatures(&self) -> &[SignatureRule] {
+        &self.signatures
+    }
+
+    /// The rule about signatures that decides for a reference, in its canonical text: the first that matches. Without
+    /// one, nobody looks at signatures.
+    #[must_use]
+    pub fn signature_rule(&self, reference: &str) -> Option<&SignatureRule> {
+        self.signatures
+            .iter()
+            .find(|rule| rule.source().matches(reference))
     }
 
     /// What may be granted.

@@ -9,6 +9,7 @@ mod fields;
 mod mistakes;
 mod print;
 mod rules;
+mod signatures;
 mod yaml;
 
 use crate::ceiling::Ceiling;
@@ -98,18 +99,27 @@ impl Policy {
 }
 
 impl Ceiling {
-    /// Reads a ceiling: a policy that may also say which sources components may be loaded from.
+    /// Reads a ceiling: a policy that may also say which sources components may be loaded from, and who must have
+    /// signed them.
     ///
     /// # Errors
     ///
     /// As for [`Policy::parse`].
     pub fn parse(text: &str, options: &ParseOptions) -> Result<Self, ParsePolicyError> {
         let root = yaml::read(text)?;
-        let keys = ["version", "permissions", "description", "$schema", "sources"];
+        let keys = [
+            "version",
+            "permissions",
+            "description",
+            "$schema",
+            "sources",
+            "signatures",
+        ];
         let map = Map::of(&root, "a ceiling", &keys)?;
         let policy = policy(&map, options)?;
         let sources = map.get("sources").map(rules::sources).transpose()?;
-        Ok(Self::new(policy, sources))
+        let signatures = map.get("signatures").map(signatures::read).transpose()?;
+        Ok(Self::new(policy, sources).with_signatures(signatures.unwrap_or_default()))
     }
 
     /// The ceiling as a document that [`Ceiling::parse`] reads.

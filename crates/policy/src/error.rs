@@ -29,7 +29,7 @@ pub enum Field {
     Paths,
     /// `protocols` of a network rule.
     Protocols,
-    /// `key` of an environment rule.
+    /// `key` of an environment rule or of a signer.
     Key,
     /// `value` of an environment rule.
     Value,
@@ -43,6 +43,12 @@ pub enum Field {
     Tool,
     /// A pattern of `sources`.
     Source,
+    /// `identity` of a signer.
+    Identity,
+    /// `issuer` of a signer.
+    Issuer,
+    /// `signers` of a rule about signatures.
+    Signers,
     /// `description` of the document.
     Description,
 }

@@ -22,12 +22,14 @@ mod policy;
 mod quantity;
 mod relation;
 mod rules;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod url;
 mod witness;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
+pub use address::is_public_address;
 pub use ceiling::Ceiling;
 pub use change::{Grant, GrantError};
 pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
@@ -44,4 +46,5 @@ pub use pattern::{PathPattern, SourcePattern, ToolPattern};
 pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, SecretUse, Variable};
 pub use relation::{Excess, LimitChange, PolicyDiff, Relation};
 pub use rules::{Policy, PolicyError, RuleList, Rules};
+pub use signature::{SignatureMode, SignatureRule, TrustedIdentity, TrustedKey, TrustedSigner};
 pub use url::{HttpTarget, ParseTargetError, Scheme, UrlPathPattern};

@@ -137,6 +137,23 @@ impl Network {
         }
     }
 
+    /// Asks whether the credentials are taken, at the place that the distribution specification has for that.
+    pub(crate) async fn check_login(&self, reference: &OciReference) -> Result<(), NetworkError> {
+        let place = Place {
+            access: Access::Pull,
+            ..self.target(reference)
+        };
+        let mut url = self.url(&place, "")?;
+        url.set_path("/v2/");
+        let answer = self
+            .call(&place, Ask::get(url, "*/*", reference.registry()))
+            .await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(answer.error(reference.registry()))
+    }
+
     /// Takes an item from the first place that has it as it should be.
     pub(crate) async fn read(
         &self,

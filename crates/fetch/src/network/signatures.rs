@@ -65,13 +65,14 @@ impl Network {
     /// All signatures of a manifest, and of the index it was found through.
     pub(crate) async fn signatures(
         &self,
-        resolved: &Resolved,
+        reference: &OciReference,
+        subjects: &[Option<Digest>],
         reach: &Reach,
     ) -> Result<Vec<Signature>, NetworkError> {
         let mut last = Ok(Vec::new());
         // A mirror may have the artifact and not its signatures: none there is no answer yet.
-        for place in self.places(&resolved.reference, reach) {
-            last = self.signatures_at(&place, resolved).await;
+        for place in self.places(reference, reach) {
+            last = self.signatures_at(&place, subjects).await;
             if last.as_ref().is_ok_and(|found| !found.is_empty()) {
                 break;
             }
@@ -82,10 +83,10 @@ impl Network {
     async fn signatures_at(
         &self,
         place: &Place<'_>,
-        resolved: &Resolved,
+        subjects: &[Option<Digest>],
     ) -> Result<Vec<Signature>, NetworkError> {
         let mut found = Vec::new();
-        for subject in [Some(resolved.manifest), resolved.index].into_iter().flatten() {
+        for &subject in subjects.iter().flatten() {
             let bundles = self.bundles(place, subject).await?;
             let cosign = self.cosign(place, subject).await?;
             let all = bundles.into_iter().map(SignatureMaterial::Bundle).chain(cosign);

@@ -1,6 +1,7 @@
 //! The built-in tools: their schemas within what clients accept, their arguments and their answers.
 
 use super::*;
+use wassette_host::Difference;
 
 #[test]
 fn names_suit_every_client_and_no_component_can_take_them() {
@@ -83,13 +84,18 @@ fn a_load_says_what_changed() {
         id: "c".parse().unwrap(),
         digest,
         origin: "file:///home/someone/c.wasm".to_owned(),
+        manifest: None,
+        signers: Vec::new(),
         change: Change::Replaced {
             previous: digest,
-            added: vec!["c_new".parse().unwrap()],
-            removed: Vec::new(),
-            changed: Vec::new(),
+            difference: Box::new(Difference {
+                added: vec!["c_new".parse().unwrap()],
+                ..Difference::default()
+            }),
         },
         tools: vec!["c_new".parse().unwrap()],
+        requested: Vec::new(),
+        quarantined: false,
     };
     let expected = json!({
         "status": "component reloaded successfully", "id": "c", "digest": digest, "tools": ["c_new"],

@@ -32,7 +32,7 @@ const REFUSED: [(&str, &str); 9] = [
     ),
     (
         "signatures",
-        "this version cannot verify signatures, and a rule that is not enforced must not be written",
+        "only the operator's ceiling says who must have signed",
     ),
     (
         "sources",

@@ -6,6 +6,7 @@
 use super::VERSION;
 use super::characters::is_unsafe;
 use super::fields::is_ambiguous;
+use super::signatures;
 use crate::ceiling::Ceiling;
 use crate::grant::{Effect, EnvironmentRule, NetworkSpec, SecretSpec, StorageSpec};
 use crate::limits::{LimitKey, LimitSettings};
@@ -31,18 +32,19 @@ pub(super) fn ceiling(ceiling: &Ceiling) -> String {
             }
         }
     }
+    signatures::print(&mut page, ceiling.signatures());
     permissions(&mut page, ceiling.policy());
     page.text
 }
 
 /// Lines at depths of two spaces each.
 #[derive(Default)]
-struct Page {
+pub(super) struct Page {
     text: String,
 }
 
 impl Page {
-    fn line(&mut self, depth: usize, text: &str) {
+    pub(super) fn line(&mut self, depth: usize, text: &str) {
         self.text.push_str(&"  ".repeat(depth));
         self.text.push_str(text);
         self.text.push('\n');
@@ -213,7 +215,7 @@ fn texts(texts: &[String]) -> String {
 }
 
 /// In double quotes, as JSON does it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

@@ -349,6 +349,9 @@ fn key_of(field: Field) -> Option<&'static str> {
         Field::Name => Some("name"),
         Field::Header => Some("header"),
         Field::Format => Some("format"),
+        Field::Identity => Some("identity"),
+        Field::Issuer => Some("issuer"),
+        Field::Signers => Some("signers"),
         Field::Rule | Field::Tool | Field::Source | Field::Description => None,
     }
 }

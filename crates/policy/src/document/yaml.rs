@@ -7,7 +7,7 @@
 //! Lists and maps in block and flow style, quoted and plain text on one line, comments: what JSON and every
 //! hand-written policy need. Whatever two readers of YAML could take for different things is refused at its
 //! line and column instead of guessed: anchors, aliases, tags, merge keys, directives, text over several
-//! lines, duplicate keys, tabs that indent, a second document. Nothing is expanded, so the tree is never larger than
+//! lines (but for a key in PEM), duplicate keys, tabs that indent, a second document. Nothing is expanded, so the tree is never larger than
 //! the text.
 
 use super::ParsePolicyError;
@@ -21,6 +21,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
 /// Deepest nesting; the deepest policy needs eight.
 pub(super) const DEPTH_MAX: usize = 16;
+
+/// The one key whose value may be several lines, after `|`: a key in PEM is nothing else.
+const LINES: &str = "key";
 
 /// A place in the text, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,7 +324,13 @@ impl<'t> Reader<'t> {
             }
             let colon = self.end;
             let (event, span) = self.next()?;
-            let mut value = self.node(event, span)?;
+            let mut value = match event {
+                Event::Scalar(lines, ScalarStyle::Literal, ..) if key == LINES => Node {
+                    at: place(span.start),
+                    value: Value::Quoted(lines.into_owned()),
+                },
+                event => self.node(event, span)?,
+            };
             // A list that is no deeper than its key is said to begin after its first dash.
             if matches!(value.value, Value::List(_))
                 && let Some(dash) = self.mark_between(colon, span.start, '-')
