@@ -101,12 +101,30 @@ fn places_without_a_component_are_told_apart() {
     assert!(ran.stderr.contains("hint: check the path"), "{}", ran.stderr);
     refused(&home, home.path().to_str().unwrap(), 1, "is a folder");
     refused(&home, "/dev/zero", 1, "not a regular file");
-    refused(&home, "oci://ghcr.example/tool:1", 2, "`oci://` is not supported");
     refused(
         &home,
-        "https://example.com/tool.wasm",
+        "oci://tool:1",
         2,
-        "`https://` is not supported",
+        "`oci://` is followed by a registry and a repository",
+    );
+    refused(&home, "oci://ghcr.example/Tool", 2, "a repository has parts of");
+    refused(
+        &home,
+        "http://example.com/tool.wasm",
+        2,
+        "anybody on the way can change the bytes",
+    );
+    refused(
+        &home,
+        "https://me:pass@example.com/tool.wasm",
+        2,
+        "a URL here holds no user and no password",
+    );
+    refused(
+        &home,
+        "ftp://example.com/tool.wasm",
+        2,
+        "`ftp://` is not supported",
     );
     refused(
         &home,

@@ -169,6 +169,11 @@ impl Host {
             contract,
             provenance,
         } = candidate;
+        if contract.tools.is_empty() {
+            return Err(HostError::NothingCallable {
+                omitted: contract.omitted,
+            });
+        }
         // Grants and secrets belong to a source: what comes from elsewhere under the same id starts from nothing.
         let heir = known.filter(|known| known.source() == artifact.origin.source());
         let (provenance, difference) = match (heir, admission) {
@@ -244,11 +249,6 @@ impl Host {
             }
             world.describe(&Docs::from_component(&bytes));
             let tools = tools(id.as_str(), &world).map_err(|source| HostError::Tools { source })?;
-            if tools.is_empty() {
-                return Err(HostError::NothingCallable {
-                    omitted: world.omitted,
-                });
-            }
             let imports = world.imports.into_iter().map(|import| import.name).collect();
             Ok(Contract::new(imports, tools, world.omitted))
         })
