@@ -36,13 +36,16 @@ impl Ceiling {
         &self.signatures
     }
 
-    /// The rule about signatures that decides for a reference, in its canonical text: the first that matches. Without
-    /// one, nobody looks at signatures.
+    /// The rule about signatures that decides for a reference: the first that matches it or its source, which is the
+    /// reference without tag and digest; both in their canonical texts. Without one, nobody looks at signatures.
+    ///
+    /// SECURITY: the source counts too, because a rule for `oci://host/tool` that did not mean `oci://host/tool:1`
+    /// would be one for nothing.
     #[must_use]
-    pub fn signature_rule(&self, reference: &str) -> Option<&SignatureRule> {
-        self.signatures
-            .iter()
-            .find(|rule| rule.source().matches(reference))
+    pub fn signature_rule(&self, reference: &str, source: &str) -> Option<&SignatureRule> {
+        let is_meant =
+            |rule: &&SignatureRule| rule.source().matches(reference) || rule.source().matches(source);
+        self.signatures.iter().find(is_meant)
     }
 
     /// What may be granted.

@@ -193,7 +193,8 @@ impl SignatureRule {
     ///
     /// # Errors
     ///
-    /// [`RuleError`] at [`Field::Signers`] when mode and signers contradict each other, or there are too many.
+    /// [`RuleError`] at [`Field::Signers`] when mode and signers contradict each other, or there are too many; at
+    /// [`Field::Source`] when no reference could match.
     pub fn new(
         source: SourcePattern,
         mode: SignatureMode,
@@ -213,6 +214,10 @@ impl SignatureRule {
         };
         if let Some((message, hint)) = contradiction {
             return Err(RuleError::new(Field::Signers, message).hint(hint));
+        }
+        if source.to_string().ends_with("://*") {
+            let message = format!("`{source}` matches nothing: a `*` ends at the next `/`");
+            return Err(RuleError::new(Field::Source, message).hint(format!("write `{source}*`")));
         }
         if signers.len() > SIGNERS_MAX {
             let message = format!("more than {SIGNERS_MAX} signers");

@@ -391,7 +391,6 @@ fn a_mistake_in_a_ceiling_is_told_with_its_line_and_column() {
             "sources: [\"a b\"]",
             "2:11: the pattern contains a space or control character",
         ),
-        ("signatures: []", "2:1: `signatures` is refused in a ceiling"),
         ("source: []", "2:1: `source` is not a key of a ceiling"),
         (
             "permissions: {ipc: {}}",
@@ -404,6 +403,130 @@ fn a_mistake_in_a_ceiling_is_told_with_its_line_and_column() {
             Err(error.to_owned())
         );
     }
+}
+
+/// A document with these lines below its `signatures`.
+fn signed(lines: &str) -> Result<String, String> {
+    ceiling(&format!("version: \"1.0\"\nsignatures:\n{lines}\n"))
+}
+
+#[test]
+fn rules_about_signatures_are_printed_in_one_form() {
+    let key = "-----BEGIN PUBLIC KEY-----\\nAAAA\\nBBBB\\n-----END PUBLIC KEY-----";
+    let lines = format!(
+        "  - source: oci://ghcr.io/o/*\n    signers:\n    - {{identity: a@b.c, issuer: https://i}}\n    - key: \"{key}\"\n  - {{source: \"oci://**\", mode: off}}\n  - {{mode: warn, source: oci://h/**}}"
+    );
+    let expected = "version: \"1.0\"\nsignatures:\n  - source: \"oci://ghcr.io/o/*\"\n    mode: \"require\"\n    signers:\n      - identity: \"a@b.c\"\n        issuer: \"https://i\"\n      - key: |\n          -----BEGIN PUBLIC KEY-----\n          AAAA\n          BBBB\n          -----END PUBLIC KEY-----\n  - source: \"oci://**\"\n    mode: \"off\"\n  - source: \"oci://h/**\"\n    mode: \"warn\"\npermissions: {}\n";
+    assert_eq!(signed(&lines), Ok(expected.to_owned()));
+    assert_eq!(
+        ceiling("version: \"1.0\"\nsignatures: []"),
+        Ok("version: \"1.0\"\npermissions: {}\n".to_owned())
+    );
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let text = "version: \"1.0\"\nsignatures:\n- {source: oci://h/tool, mode: off}\n- {source: oci://h/*, mode: warn}\n- {source: \"oci://**\", mode: off}";
+    let ceiling = Ceiling::parse(text, &ParseOptions::default()).expect("a ceiling");
+    let decides = |reference, source| {
+        let rule = ceiling.signature_rule(reference, source)?;
+        Some(format!("{} {}", rule.source(), rule.mode()))
+    };
+    let found = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        decides("oci://h/tool:1", "oci://h/tool"),
+        found("oci://h/tool off")
+    );
+    assert_eq!(
+        decides("oci://h/other:1", "oci://h/other"),
+        found("oci://h/* warn")
+    );
+    assert_eq!(
+        decides("oci://h/a/b@sha256:0", "oci://h/a/b"),
+        found("oci://** off")
+    );
+    assert_eq!(decides("file:///a.wasm", "file:///a.wasm"), None);
+}
+
+#[test]
+fn a_mistake_in_a_rule_about_signatures_is_told_with_its_line_and_column() {
+    let rule = |rest: &str| signed(&format!("  - {{source: a, {rest}}}"));
+    let table = [
+        ("mode: on", "3:23: `on` is not a mode"),
+        ("mode: [off]", "3:23: `mode` must be a text, not a list"),
+        (
+            "mode: require",
+            "3:5: nobody is named whose signature is required",
+        ),
+        ("signers: []", "3:26: nobody is named whose signature is required"),
+        (
+            "mode: off, signers: [{identity: a, issuer: i}]",
+            "3:37: signers are named, and nobody looks at signatures",
+        ),
+        (
+            "signer: []",
+            "3:17: `signer` is not a key of a rule of `signatures`",
+        ),
+        ("signers: [{identity: a}]", "3:27: `issuer` is missing"),
+        ("signers: [{issuer: i}]", "3:27: `identity` is missing"),
+        ("signers: [{}]", "3:27: this names nobody"),
+        (
+            "signers: [{identity: a, issuer: i, subject: b}]",
+            "3:52: `subject` is not a key of a signer",
+        ),
+        (
+            "signers: [{identity: \"\", issuer: i}]",
+            "3:38: an identity has 1 to 2048 visible ASCII characters",
+        ),
+        (
+            "signers: [{identity: a b, issuer: i}]",
+            "3:38: an identity has 1 to 2048 visible ASCII characters",
+        ),
+        (
+            "signers: [{identity: \"*\", issuer: i}]",
+            "3:38: `*` would let in too many, or nobody",
+        ),
+        (
+            "signers: [{identity: \"https://github.com/*\", issuer: i}]",
+            "3:38: `*` would let in too many, or nobody",
+        ),
+        (
+            "signers: [{identity: a, issuer: \"\"}]",
+            "3:49: an issuer has 1 to 2048 visible ASCII characters",
+        ),
+        (
+            "signers: [{identity: a, issuer: \"https://*\"}]",
+            "3:49: an issuer has no `*`, no `@@`, and no `@` at its beginning",
+        ),
+        (
+            "signers: [{key: k, issuer: i}]",
+            "3:28: a signer is a key, or an identity and its issuer, not both",
+        ),
+        ("signers: [{key: k}]", "3:33: not one public key in PEM"),
+        (
+            "signers: [{key: \"-----BEGIN PRIVATE KEY-----\"}]",
+            "3:33: this is a private key: take it out of here, and give its public half",
+        ),
+        (
+            "signers: [{key: \"-----BEGIN PUBLIC KEY-----\\nAAA\\n-----END PUBLIC KEY-----\"}]",
+            "3:33: what stands between the first and the last line of the key is not base64",
+        ),
+    ];
+    let outcomes: Vec<_> = table.iter().map(|(rest, _)| rule(rest)).collect();
+    let expected: Vec<_> = table.iter().map(|(_, error)| Err((*error).to_owned())).collect();
+    assert_eq!(outcomes, expected);
+    let refused = |lines: &str, error: &str| assert_eq!(signed(lines), Err(error.to_owned()));
+    refused("  {}", "3:3: `signatures` must be a list, not a map");
+    refused("  - {mode: warn}", "3:5: `source` is missing");
+    refused("  - {source: \"\", mode: warn}", "3:14: the pattern is empty");
+    refused(
+        "  - {source: \"oci://*\", mode: warn}",
+        "3:14: `oci://*` matches nothing: a `*` ends at the next `/`",
+    );
+    let without_issuer = "version: \"1.0\"\nsignatures: [{source: a, signers: [{identity: a}]}]";
+    let error = Ceiling::parse(without_issuer, &ParseOptions::default()).expect_err("no issuer");
+    let hint = "an identity means nothing without who confirmed it: `issuer: \"https://token.actions.githubusercontent.com\"`";
+    assert_eq!(error.hint_text(), Some(hint));
 }
 
 const MANUAL: &str = include_str!("../../../docs/policy.md");
