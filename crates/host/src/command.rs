@@ -138,7 +138,7 @@ impl Command {
     /// What it is about, for the audit file.
     fn subject(&self) -> String {
         match self {
-            Self::Load(request) => request.reference.to_string(),
+            Self::Load(request) => request.reference.shown(),
             Self::Update(request) => request.id.to_string(),
             Self::RevokeVersions(subject, _) | Self::ReinstateVersions(subject) => subject.to_string(),
             Self::Publish(publication) => publication.reference.to_string(),

@@ -206,7 +206,8 @@ impl Host {
             Above::Nothing => Ok(()),
             Above::Ceiling(ceiling) if ceiling.allows_source(&reference.to_string()) => Ok(()),
             Above::Ceiling(_) => Err(HostError::Ceiling(format!(
-                "no pattern of its `sources` matches `{reference}`"
+                "no pattern of its `sources` matches `{}`",
+                reference.shown()
             ))),
             Above::Broken(reason) => Err(HostError::NoCeiling(format!("{BROKEN_CEILING}: {reason}"))),
         }

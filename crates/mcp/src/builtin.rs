@@ -488,8 +488,12 @@ fn component_json(component: &Component) -> Json {
     json
 }
 
-/// Where a component came from, without the folders of this machine.
+/// Where a component came from, without the folders of this machine, and without the query of a URL, which may be a
+/// secret.
 fn origin(origin: &str) -> &str {
+    if origin.starts_with("https://") {
+        return origin.split('?').next().unwrap_or_default();
+    }
     match origin.strip_prefix("file://") {
         Some(path) => path.rsplit(['/', '\\']).next().unwrap_or_default(),
         None => origin,

@@ -119,4 +119,8 @@ fn an_unload_says_what_is_gone() {
 fn folders_of_this_machine_stay_here() {
     assert_eq!(origin("file:///home/someone/c.wasm"), "c.wasm");
     assert_eq!(origin("oci://registry.example/c:1"), "oci://registry.example/c:1");
+    assert_eq!(
+        origin("https://a.example/c.wasm?key=1"),
+        "https://a.example/c.wasm"
+    );
 }
