@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, SignatureMode};
+use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions};
 use wassette_store::RegularFile;
 
 /// Clocks of file systems move in steps; two writes within one look the same.
@@ -29,18 +29,6 @@ pub(crate) enum Above {
     Ceiling(Arc<Ceiling>),
     /// One is configured and cannot be read, for this reason.
     Broken(Arc<str>),
-}
-
-impl Above {
-    /// Whether a rule requires that what comes from there is signed.
-    pub(crate) fn requires_signature(&self, reference: &str) -> bool {
-        match self {
-            Self::Ceiling(ceiling) => ceiling
-                .signature_rule(reference)
-                .is_some_and(|rule| rule.mode() == SignatureMode::Require),
-            Self::Nothing | Self::Broken(_) => false,
-        }
-    }
 }
 
 /// What tells one version of a file from the next without reading it.

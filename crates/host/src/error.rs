@@ -450,6 +450,7 @@ impl HostError {
 
     /// What the operator can do, where there is more to say than the message does.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line for each error")]
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::UnknownTool { .. } => Some("`wassette tool list` shows what there is"),
@@ -525,6 +526,7 @@ impl HostError {
         sanitize(&self.told(), AGENT_TEXT_BYTES_MAX)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one line for each error")]
     fn told(&self) -> String {
         match self {
             Self::Fetch { source } => format!("cannot load the component: {}", fetch_text(source)),

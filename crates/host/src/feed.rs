@@ -10,6 +10,7 @@ use crate::command::Actor;
 use crate::error::HostError;
 use crate::load::reach;
 use crate::revocation::Subject;
+use crate::trust::requires_signature;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -28,7 +29,7 @@ const ENTRIES_MAX: usize = 20_000;
 const REASON_BYTES_MAX: usize = 500;
 
 /// How often a server asks its feeds.
-pub const FEED_PERIOD: Duration = Duration::from_secs(15 * 60);
+const FEED_PERIOD: Duration = Duration::from_secs(15 * 60);
 
 /// How long a feed that cannot be asked is good for, unless the settings say otherwise.
 pub const FEED_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -146,7 +147,7 @@ impl Host {
         let Reference::Oci(oci) = reference else {
             return Err(refused(FeedError::Form("a feed is in a registry".to_owned())));
         };
-        if !self.above().requires_signature(&name) {
+        if !requires_signature(&self.above(), &name) {
             return Err(refused(FeedError::NotRequired));
         }
         let layer = (FEED_MEDIA_TYPE, BYTES_MAX);

@@ -80,7 +80,7 @@ impl Host {
         if !request.replace {
             check_moved(known, &request.reference, &candidate)?;
         }
-        self.install(candidate, known, Admission::Approved, progress)
+        self.install(candidate, (known, Admission::Approved), progress)
             .await
     }
 
@@ -159,8 +159,7 @@ impl Host {
     pub(crate) async fn install(
         &self,
         candidate: Candidate,
-        known: Option<&Component>,
-        admission: Admission,
+        (known, admission): (Option<&Component>, Admission),
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
         let Candidate {
@@ -207,7 +206,7 @@ impl Host {
             self.forget_secrets(&loaded.id).await?;
         }
         let policy = heir.map_or(EMPTY_POLICY, |known| &known.policy_text);
-        let record = self.record(&loaded, &contract, &provenance, policy)?;
+        let record = self.record(&loaded, (&contract, &provenance), policy)?;
         self.commit(&artifact, &record, expected).await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(self.offered(loaded))
@@ -259,8 +258,7 @@ impl Host {
     fn record(
         &self,
         loaded: &Loaded,
-        contract: &Contract,
-        provenance: &Provenance,
+        (contract, provenance): (&Contract, &Provenance),
         policy: &str,
     ) -> Result<NewRecord, HostError> {
         Ok(NewRecord {

@@ -65,7 +65,7 @@ impl Host {
         let (manifest, digest) = match content {
             Publishable::Component { wasm, request, wit } => {
                 let digest = Digest::of(&wasm);
-                let request = self.push_request(wasm, request, wit, description).await?;
+                let request = self.push_request(wasm, (request, wit), description).await?;
                 (self.inner.fetcher.push(&reference, request).await, digest)
             }
             Publishable::Catalogue(bytes) => {
@@ -113,8 +113,7 @@ impl Host {
     async fn push_request(
         &self,
         wasm: Arc<[u8]>,
-        request: Option<String>,
-        wit: Vec<(String, String)>,
+        (request, wit): (Option<String>, Vec<(String, String)>),
         description: Description,
     ) -> Result<PushRequest, HostError> {
         let text = one_text(&wit)?;

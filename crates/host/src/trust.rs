@@ -61,7 +61,8 @@ struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     fn of(ceiling: Option<&'a Ceiling>, reference: &str) -> Self {
-        let rule = ceiling.and_then(|ceiling| ceiling.signature_rule(reference));
+        let source = source(reference);
+        let rule = ceiling.and_then(|ceiling| ceiling.signature_rule(reference, &source));
         Self {
             mode: rule.map_or(SignatureMode::Off, SignatureRule::mode),
             rule,
@@ -84,6 +85,20 @@ impl<'a> Rule<'a> {
                 }
             })
             .collect()
+    }
+}
+
+/// The source of a reference in its canonical text. What is no reference is its own.
+fn source(reference: &str) -> String {
+    let parsed = reference.parse::<Reference>();
+    parsed.map_or_else(|_| reference.to_owned(), |reference| reference.source())
+}
+
+/// Whether everything that a reference leads to must be signed.
+pub(crate) fn requires_signature(above: &Above, reference: &str) -> bool {
+    match above {
+        Above::Ceiling(ceiling) => Rule::of(Some(ceiling), reference).mode == SignatureMode::Require,
+        Above::Nothing | Above::Broken(_) => false,
     }
 }
 

@@ -42,7 +42,7 @@ impl Host {
         } else {
             Admission::Compared
         };
-        self.install(candidate, Some(known), admission, progress).await
+        self.install(candidate, (Some(known), admission), progress).await
     }
 
     /// What an update would change. Changes nothing.
@@ -166,7 +166,7 @@ impl Host {
             // What was withheld then was never approved.
             provenance,
         };
-        self.install(candidate, Some(known), Admission::Restored, progress)
+        self.install(candidate, (Some(known), Admission::Restored), progress)
             .await
     }
 

@@ -449,6 +449,7 @@ fn the_first_rule_that_matches_decides() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_mistake_in_a_rule_about_signatures_is_told_with_its_line_and_column() {
     let rule = |rest: &str| signed(&format!("  - {{source: a, {rest}}}"));
     let table = [

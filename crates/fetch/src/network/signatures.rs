@@ -14,7 +14,7 @@ use super::exchange::Ask;
 use super::manifest::{
     Descriptor, Document, IMAGE, INDEX, Kind, MANIFEST_BYTES_MAX, ManifestError, TEXT_BYTES_MAX,
 };
-use super::pull::{Resolved, shown};
+use super::pull::shown;
 use super::push::{self, Blob, Image};
 use super::reach::Reach;
 use super::registry::{self, ATTEMPTS_MAX, Came, Item, Network, Place, manifest_error};

@@ -324,13 +324,15 @@ impl<'t> Reader<'t> {
             }
             let colon = self.end;
             let (event, span) = self.next()?;
-            let mut value = match event {
-                Event::Scalar(lines, ScalarStyle::Literal, ..) if key == LINES => Node {
-                    at: place(span.start),
-                    value: Value::Quoted(lines.into_owned()),
-                },
-                event => self.node(event, span)?,
-            };
+            let mut value =
+                if let (LINES, Event::Scalar(lines, ScalarStyle::Literal, ..)) = (key.as_str(), &event) {
+                    Node {
+                        at: place(span.start),
+                        value: Value::Quoted(lines.clone().into_owned()),
+                    }
+                } else {
+                    self.node(event, span)?
+                };
             // A list that is no deeper than its key is said to begin after its first dash.
             if matches!(value.value, Value::List(_))
                 && let Some(dash) = self.mark_between(colon, span.start, '-')
