@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use wassette_host::{
-    Allocation, Backend, CredentialSource, FEED_GRACE, HostConfig, SecretString, SecretsConfig, SourcePattern,
+    Allocation, Backend, Compiler, CompilerLimits, CompilerProgram, CredentialSource, FEED_GRACE, HostConfig,
+    SecretString, SecretsConfig, SourcePattern,
 };
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.
@@ -400,6 +401,10 @@ impl Config {
         };
         config.own = self.path.parent().map(Path::to_owned).into_iter().collect();
         config.home = Some(self.home_dir.clone());
+        config.compiler = Compiler {
+            program: CompilerProgram::Process(this_program()),
+            limits: CompilerLimits::DEFAULT,
+        };
         if self.hardened.value {
             config.sandbox.allocation = Allocation::OnDemand;
         }
@@ -429,6 +434,17 @@ impl Config {
     pub(crate) fn logins(&self) -> PathBuf {
         self.path.with_file_name("registry-logins.json")
     }
+}
+
+/// This program, to be started again as a compiler.
+///
+/// Where the system names the running program itself, it is the running one even when its file was replaced since. A
+/// path that cannot be had leads to an error when something is to be compiled, and not to another way of compiling.
+fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_default()
 }
 
 /// From where a model may load. Unless the settings say otherwise: the working folder, and public registries and web

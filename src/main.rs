@@ -17,18 +17,38 @@ use cli::{Cli, Command};
 use config::Config;
 use exit::Exit;
 use output::Output;
+use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use wassette_host::{COMPILER_ARGUMENT, CompilerRunError, run_compiler};
 
 /// Threads for work that blocks: reading files, compiling, asking the database.
 const BLOCKING_THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == COMPILER_ARGUMENT) {
+        return compile(&arguments.collect::<Vec<_>>());
+    }
     // A library that asks for the provider of TLS without naming one panics when two are compiled in.
     let _first_call_wins = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.report(),
+    }
+}
+
+/// Is a compiler and nothing else: before any setting is read and anything is opened.
+fn compile(arguments: &[OsString]) -> ExitCode {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    if input.is_terminal() || output.is_terminal() {
+        return Exit::usage(CompilerRunError::NotForPeople.to_string()).report();
+    }
+    match run_compiler(arguments, &mut input, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CompilerRunError::NotForPeople) => Exit::usage(error.to_string()).report(),
+        Err(error) => Exit::failed(error).report(),
     }
 }
 

@@ -28,7 +28,9 @@ pub(crate) async fn run(config: &Config) -> Result<(), Exit> {
         cpu: DEMO_CPU,
         ..Limits::DEFAULT
     };
-    demo.sandbox = config.host()?.sandbox;
+    let usual = config.host()?;
+    demo.sandbox = usual.sandbox;
+    demo.compiler = usual.compiler;
     let host = Host::open(demo).await?;
     let stage = Stage { host };
     let granted = Granted::make(folder.path())?;

@@ -49,7 +49,7 @@ pub(crate) fn refused(error: HostError, reference: &str) -> Exit {
             | HostError::Tools { .. }
             | HostError::NothingCallable { .. }
             | HostError::Prepare { .. }
-            | HostError::CompileTime { .. }
+            | HostError::Compile { .. }
     );
     let exit = Exit::from(error);
     if is_about_bytes {

@@ -13,6 +13,7 @@
 
 mod calls;
 mod cli;
+mod compile;
 mod contain;
 mod demo;
 mod deny;

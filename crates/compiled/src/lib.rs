@@ -8,7 +8,10 @@
 //! INVARIANT: bytes are read whole into memory before they are checked, and that same memory is
 //! deserialised. Never a file or a mapping, which could change in between.
 //!
-//! It does not touch the disk and does not know where keys come from.
+//! It does not touch the disk and does not know where keys come from. Beside it, `descriptors` does the one thing for the
+//! compiler's process that no safe function does.
+
+mod descriptors;
 
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,6 +19,8 @@ use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+pub use descriptors::close_on_exec;
 
 /// First bytes of sealed code; the digit changes with the layout.
 const MAGIC: &[u8; 8] = b"WSTCODE1";
@@ -89,10 +94,11 @@ pub fn open(engine: &Engine, key: &[u8; 32], label: &Label, sealed: &[u8]) -> Re
     reason = "JUSTIFICATION: a start that compiles nothing needs code from disk; wasmtime offers no safe way"
 )]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `Component::deserialize` demands bytes that `Component::serialize` produced, unchanged. The only
+    // SAFETY: `Component::deserialize` demands bytes that `Engine::precompile_component` produced, unchanged. The only
     // caller has just verified an HMAC over exactly these bytes, made by `seal` with a key that only this user
-    // can read, over code that `Component::serialize` returned in the sandbox. The bytes are borrowed memory of
-    // this process and cannot change in between.
+    // can read, over code that `Engine::precompile_component` returned: in this process, or in a process of this very
+    // program that the sandbox started and read them from through a pipe that nobody else holds. The bytes are
+    // borrowed memory of this process and cannot change in between.
     unsafe { Component::deserialize(engine, code) }
 }
 

@@ -2,19 +2,21 @@
 //!
 //! A component is made ready at its first call, from sealed code if there is any, else by compiling the
 //! stored bytes. So a start compiles nothing, and a server that is only asked for its tools reads no code.
+//! What could not be compiled is remembered, too.
 
+use crate::HostConfig;
 use crate::catalog::Catalog;
 use crate::error::HostError;
+use crate::unfit::Note;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore};
-use wassette_sandbox::{PrepareError, Prepared, Sandbox};
+use std::time::SystemTime;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use wassette_sandbox::{
+    Code as MachineCode, CompileError, CompileFault, Compiler, CompilerProgram, PrepareError, Prepared,
+    Sandbox,
+};
 use wassette_store::{Digest, Store};
-
-/// Longest wait for one compilation. The thread that compiles cannot be stopped and may go on alone; it
-/// becomes a process that can be killed together with the supply chain's other defences.
-const COMPILE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Compilations at a time. Each uses all cores by itself.
 const COMPILATIONS_MAX: usize = 1;
@@ -24,16 +26,20 @@ const COMPILATIONS_MAX: usize = 1;
 pub(crate) struct Code {
     store: Store,
     sandbox: Sandbox,
+    compiler: Compiler,
+    clock: fn() -> SystemTime,
     ready: Mutex<HashMap<Digest, Arc<OnceCell<Arc<Prepared>>>>>,
     compiling: Arc<Semaphore>,
 }
 
 impl Code {
-    pub(crate) fn new(store: Store, sandbox: Sandbox) -> Self {
+    pub(crate) fn new(store: Store, sandbox: Sandbox, config: &HostConfig) -> Self {
         let compiling = Arc::new(Semaphore::new(COMPILATIONS_MAX));
         Self {
             store,
             sandbox,
+            compiler: config.compiler.clone(),
+            clock: config.clock,
             ready: Mutex::default(),
             compiling,
         }
@@ -112,47 +118,129 @@ impl Code {
     }
 
     async fn compile_and_keep(&self, digest: Digest, wasm: Arc<[u8]>) -> Result<Arc<Prepared>, HostError> {
-        // A compilation that was given up keeps its place until it ends; nobody waits for that without a bound.
-        let place = Arc::clone(&self.compiling).acquire_owned();
-        let permit = tokio::time::timeout(COMPILE_TIME_MAX, place)
-            .await
-            .map_err(too_slow)?
-            .map_err(|_closed| HostError::Interrupted)?;
+        if let Some(fault) = self.remembered(digest).await? {
+            return Err(compile_error(fault.into()));
+        }
+        let code = match self.machine_code(wasm).await {
+            Ok(code) => code,
+            Err(CompileError::Fault(fault)) => {
+                self.remember(digest, fault.clone()).await?;
+                return Err(compile_error(fault.into()));
+            }
+            Err(error) => return Err(compile_error(error)),
+        };
         let (store, sandbox) = (self.store.clone(), self.sandbox.clone());
-        let work = blocking(move || {
-            let prepared = sandbox.prepare(&wasm);
-            drop(permit);
-            let prepared = prepared?;
-            keep(&store, &sandbox, digest, &prepared);
-            Ok(Arc::new(prepared))
-        });
-        let prepared: Result<_, PrepareError> = tokio::time::timeout(COMPILE_TIME_MAX, work)
+        blocking(move || seal_and_open(&store, &sandbox, digest, code)).await?
+    }
+
+    /// Compiles, when it is its turn. Dropping the future ends the compiler's process.
+    async fn machine_code(&self, wasm: Arc<[u8]>) -> Result<MachineCode, CompileError> {
+        let limits = &self.compiler.limits;
+        let too_slow = || CompileFault::Time {
+            seconds: limits.time.as_secs(),
+        };
+        let place = Arc::clone(&self.compiling).acquire_owned();
+        let place = tokio::time::timeout(limits.time, place)
             .await
-            .map_err(too_slow)??;
-        prepared.map_err(|source| HostError::Prepare { source })
+            .map_err(|_elapsed| CompileError::Busy)?
+            .map_err(|_closed| CompileError::Busy)?;
+        match &self.compiler.program {
+            CompilerProgram::Process(program) => self.sandbox.compile_apart(program, limits, wasm).await,
+            CompilerProgram::InProcess => {
+                let work = compile_here(self.sandbox.clone(), wasm, place);
+                let code = tokio::time::timeout(limits.time, work).await;
+                code.map_err(|_elapsed| too_slow())?
+            }
+        }
+    }
+
+    /// What compiling this broke on before.
+    async fn remembered(&self, digest: Digest) -> Result<Option<CompileFault>, HostError> {
+        let (store, name) = (self.store.clone(), cache_name(&digest, &self.sandbox));
+        let note = blocking(move || store.compiled().read_note(&name)).await?;
+        // A note that cannot be read costs time only.
+        let note = note.ok().flatten().and_then(|bytes| Note::read(&bytes));
+        Ok(note.and_then(|note| note.fault(&self.compiler.limits, (self.clock)())))
+    }
+
+    async fn remember(&self, digest: Digest, fault: CompileFault) -> Result<(), HostError> {
+        tracing::warn!(%digest, %fault, "component cannot be compiled");
+        let note = Note::new(&fault, &self.compiler.limits, (self.clock)());
+        let (store, name) = (self.store.clone(), cache_name(&digest, &self.sandbox));
+        if let Err(error) = blocking(move || store.compiled().write_note(&name, &note.to_bytes())).await? {
+            tracing::warn!(%digest, %error, "that it cannot be compiled is not remembered");
+        }
+        Ok(())
     }
 }
 
-fn too_slow(_elapsed: tokio::time::error::Elapsed) -> HostError {
-    HostError::CompileTime {
-        seconds: COMPILE_TIME_MAX.as_secs(),
+fn compile_error(error: CompileError) -> HostError {
+    match error {
+        // Not about compiling: it would not run either.
+        CompileError::Refused(source) => HostError::Prepare { source },
+        source @ (CompileError::Fault(_)
+        | CompileError::Busy
+        | CompileError::Start { .. }
+        | CompileError::Killed { .. }
+        | CompileError::Broken { .. }) => HostError::Compile { source },
     }
 }
 
-/// Keeps the code for later starts. A cache that cannot be written costs time, not correctness.
-fn keep(store: &Store, sandbox: &Sandbox, digest: Digest, prepared: &Prepared) {
-    let kept = store.key().map_err(|error| error.to_string()).and_then(|key| {
-        let sealed = prepared
-            .seal(key.as_bytes(), *digest.as_bytes())
-            .map_err(|error| error.to_string())?;
-        store
-            .compiled()
-            .write(&cache_name(&digest, sandbox), &sealed)
-            .map_err(|error| error.to_string())
+/// Code that was just compiled and does not open: the compiler did not do what it should.
+fn open_error(error: PrepareError) -> HostError {
+    if let PrepareError::Sealed { source } = &error {
+        let reason = format!("its code is of no use: {source}");
+        return compile_error(CompileError::Broken { reason });
+    }
+    HostError::Prepare { source: error }
+}
+
+/// Compiles on a thread. One that was given up keeps its place until it ends.
+async fn compile_here(
+    sandbox: Sandbox,
+    wasm: Arc<[u8]>,
+    place: OwnedSemaphorePermit,
+) -> Result<MachineCode, CompileError> {
+    let work = tokio::task::spawn_blocking(move || {
+        let code = sandbox.compile_here(&wasm);
+        drop(place);
+        code
     });
-    if let Err(error) = kept {
-        tracing::warn!(%digest, error, "compiled code is not kept, the next start compiles again");
+    match work.await {
+        Ok(Err(PrepareError::Compiler)) | Err(_) => Err(CompileFault::Crash.into()),
+        Ok(result) => Ok(result?),
     }
+}
+
+/// Everything that is run was sealed and opened, so that there is one way for code to become ours. Where no key can be
+/// had, nothing is kept, and a key of the moment does.
+fn seal_and_open(
+    store: &Store,
+    sandbox: &Sandbox,
+    digest: Digest,
+    code: MachineCode,
+) -> Result<Arc<Prepared>, HostError> {
+    let kept = store.key();
+    let key = match &kept {
+        Ok(key) => *key.as_bytes(),
+        Err(_) => momentary_key()?,
+    };
+    let sealed = sandbox.seal(&key, *digest.as_bytes(), code).map_err(open_error)?;
+    let prepared = sandbox
+        .open(&key, *digest.as_bytes(), &sealed)
+        .map_err(open_error)?;
+    // A cache that cannot be written costs time, not correctness.
+    let written = kept.and_then(|_key| store.compiled().write(&cache_name(&digest, sandbox), &sealed));
+    if let Err(error) = written {
+        tracing::warn!(%digest, %error, "compiled code is not kept, the next start compiles again");
+    }
+    Ok(Arc::new(prepared))
+}
+
+fn momentary_key() -> Result<[u8; 32], HostError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_no_random_numbers| HostError::Interrupted)?;
+    Ok(key)
 }
 
 /// A name for each component and engine, so that two versions of this program share one cache.

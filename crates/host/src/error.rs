@@ -12,7 +12,7 @@ use crate::version::Difference;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
 use wassette_policy::{GrantError, RuleError};
-use wassette_sandbox::{NewSandboxError, PrepareError};
+use wassette_sandbox::{CompileError, CompileFault, NewSandboxError, PrepareError};
 use wassette_secrets::SecretsError;
 use wassette_signature::SigningError;
 use wassette_store::{ComponentId, Digest, OpenStoreError, StoreError};
@@ -167,11 +167,11 @@ pub enum HostError {
         /// Why.
         source: PrepareError,
     },
-    /// Compiling took too long.
-    #[error("compiling the component took longer than {seconds} s and was given up")]
-    CompileTime {
-        /// The limit.
-        seconds: u64,
+    /// It was not compiled.
+    #[error("cannot compile the component")]
+    Compile {
+        /// Why.
+        source: CompileError,
     },
     /// The id is taken by a component from elsewhere.
     #[error("component `{id}` is already loaded from `{origin}`")]
@@ -407,6 +407,7 @@ impl HostError {
         match self {
             Self::UnknownTool { .. } | Self::UnknownComponent { .. } => ErrorKind::NotFound,
             Self::Fetch { source } => fetch_kind(source),
+            Self::Compile { source } => compile_kind(source),
             Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
             | Self::World { .. }
@@ -414,7 +415,6 @@ impl HostError {
             | Self::Docs { .. }
             | Self::NothingCallable { .. }
             | Self::Prepare { .. }
-            | Self::CompileTime { .. }
             | Self::OtherOrigin { .. }
             | Self::OtherSource { .. }
             | Self::Request { .. }
@@ -506,7 +506,7 @@ impl HostError {
             }
             Self::Look { .. } => Some("restart the server: the store's folder was changed from under it"),
             Self::NothingCallable { .. } => Some("export a function from the component's world"),
-            Self::CompileTime { .. } => Some("build the component with optimisation and without debug code"),
+            Self::Compile { source } => compile_hint(source),
             Self::Arguments(_) => Some("`wassette tool read <name>` shows what the tool takes"),
             Self::World { source } => source.hint(),
             Self::ArgumentsTooLarge { .. }
@@ -533,6 +533,7 @@ impl HostError {
             Self::World { source } => format!("cannot load the component: {source}"),
             Self::Tools { source } => format!("cannot load the component: {source}"),
             Self::Prepare { source } => format!("cannot load the component: {source}"),
+            Self::Compile { source } => format!("cannot load the component: {source}"),
             Self::OtherOrigin { id, .. } => {
                 format!(
                     "a component `{id}` from another place is loaded already; only the operator can replace it"
@@ -580,7 +581,6 @@ impl HostError {
             | Self::NotAllowed { .. }
             | Self::Docs { .. }
             | Self::NothingCallable { .. }
-            | Self::CompileTime { .. }
             | Self::Rule(_)
             | Self::Grant(_)
             | Self::NoRegistry { .. }
@@ -589,6 +589,33 @@ impl HostError {
             | Self::Internal { .. }
             | Self::Interrupted => self.to_string(),
         }
+    }
+}
+
+fn compile_kind(error: &CompileError) -> ErrorKind {
+    match error {
+        CompileError::Refused(_) | CompileError::Fault(_) => ErrorKind::Invalid,
+        CompileError::Busy
+        | CompileError::Start { .. }
+        | CompileError::Killed { .. }
+        | CompileError::Broken { .. } => ErrorKind::Unavailable,
+    }
+}
+
+fn compile_hint(error: &CompileError) -> Option<&'static str> {
+    match error {
+        CompileError::Fault(CompileFault::Crash) => {
+            Some("please report it with the component; until tomorrow it is refused without another try")
+        }
+        CompileError::Fault(_) => Some(
+            "build the component with optimisation and without debug code; until tomorrow this one is refused without another try",
+        ),
+        CompileError::Killed { .. } => Some("load it again; the machine may have been out of memory"),
+        CompileError::Busy => Some("load it again when the others are done"),
+        CompileError::Start { .. } | CompileError::Broken { .. } => Some(
+            "restart the server; it compiles by starting its own program again, which may have been replaced",
+        ),
+        CompileError::Refused(_) => None,
     }
 }
 

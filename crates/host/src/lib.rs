@@ -28,6 +28,7 @@ mod revocation;
 mod running;
 mod secrets;
 mod trust;
+mod unfit;
 mod update;
 mod version;
 
@@ -77,7 +78,10 @@ pub use wassette_policy::{
     ParseOptions, ParsePathError, ParsePolicyError, Policy, PolicyDiff, Relation, RuleError, SecretRule,
     SecretSpec, StorageRule, StorageSpec,
 };
-pub use wassette_sandbox::{Allocation, GuestOutput, Usage};
+pub use wassette_sandbox::{
+    Allocation, COMPILER_ARGUMENT, Compiler, CompilerLimits, CompilerProgram, CompilerRunError, GuestOutput,
+    Usage, run_compiler,
+};
 pub use wassette_secrets::{Backend, ParseSecretNameError, SecretName, Secrets, SecretsConfig, SecretsError};
 pub use wassette_signature::SigningKey;
 pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
@@ -109,6 +113,8 @@ pub struct HostConfig {
     pub starters: &'static [Starter],
     /// How guests get their memory, and what is compiled.
     pub sandbox: SandboxConfig,
+    /// What compiles components, and what that may cost.
+    pub compiler: Compiler,
     /// The limits of every call, where neither its policy nor the ceiling says otherwise.
     pub limits: Limits,
     /// The operator's ceiling: a policy file that nothing exceeds. None: there is no ceiling.
@@ -126,8 +132,8 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// The defaults for a store in `folder`: agents load nothing, there is no ceiling, and secrets are in an encrypted
-    /// file beside the store.
+    /// The defaults for a store in `folder`: agents load nothing, there is no ceiling, secrets are in an encrypted file
+    /// beside the store, and components are compiled in this process, which a program should not leave so.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self {
@@ -141,6 +147,7 @@ impl HostConfig {
             trusted_root: None,
             starters: &[],
             sandbox: SandboxConfig::DEFAULT,
+            compiler: Compiler::IN_PROCESS,
             limits: Limits::DEFAULT,
             ceiling: None,
             variables: Variables::default(),
@@ -220,7 +227,7 @@ impl Host {
         let sandbox = Sandbox::new(&config.sandbox)?;
         let inner = Inner {
             nothing: Arc::new(Authority::nothing(config.limits.clone())),
-            code: Code::new(store.clone(), sandbox.clone()),
+            code: Code::new(store.clone(), sandbox.clone(), &config),
             admission: Admission::new(config.sandbox.calls_max, Instant::now),
             running: Arc::default(),
             loads: Semaphore::new(LOADS_MAX),

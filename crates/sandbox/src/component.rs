@@ -1,4 +1,4 @@
-//! From bytes to something that can be called: scanned, compiled, linked.
+//! From bytes to something that can be called: scanned before they are compiled, linked after.
 
 use crate::engine::{CompileLimits, Concurrency, Core, Shared};
 use crate::linker::LINKED;
@@ -13,7 +13,7 @@ use wasmparser::{
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
-use wassette_compiled::{Label, OpenError};
+use wassette_compiled::OpenError;
 use wassette_wit::{FunctionPath, sanitize};
 
 /// Memories one component may have; more would not fit the pool.
@@ -206,12 +206,11 @@ fn at_most(what: &'static str, found: u64, max: u64) -> Result<(), PrepareError>
     }
 }
 
-/// Compiles a component that was scanned.
-pub(crate) fn compile(core: &Core, wasm: &[u8]) -> Result<Component, PrepareError> {
-    // `from_binary`, never `new`: that would accept text and, in some builds, other forms. Wasmtime makes no
-    // promise that compiling untrusted bytes cannot panic.
-    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(&core.engine, wasm)));
-    compiled
+/// Compiles a component that was scanned; what the compiler does wrong is confined to this component.
+///
+/// Wasmtime makes no promise that compiling untrusted bytes cannot panic.
+pub(crate) fn guarded<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, PrepareError> {
+    catch_unwind(AssertUnwindSafe(compile))
         .map_err(|_panic| PrepareError::Compiler)?
         .map_err(|e| PrepareError::Invalid { reason: one_line(&e) })
 }
@@ -256,25 +255,6 @@ impl Prepared {
             instance,
             exports,
         })
-    }
-
-    /// The machine code, sealed so that [`Sandbox::open`](crate::Sandbox::open) takes it back.
-    ///
-    /// # Errors
-    ///
-    /// [`PrepareError::Link`] when the engine cannot serialise it.
-    pub fn seal(&self, key: &[u8; 32], wasm: [u8; 32]) -> Result<Vec<u8>, PrepareError> {
-        let component = self.instance.component();
-        let code = component
-            .serialize()
-            .map_err(|e| PrepareError::Link { reason: one_line(&e) })?;
-        let label = Label {
-            wasm,
-            engine: self.core.fingerprint(),
-        };
-        let mut marked = vec![self.shared.code_mark(&self.core)];
-        marked.append(&mut wassette_compiled::seal(key, &label, &code));
-        Ok(marked)
     }
 }
 
@@ -362,7 +342,7 @@ fn exports(engine: &Engine, component: &Component) -> HashMap<FunctionPath, Comp
 }
 
 /// An engine error with its causes on one line.
-fn one_line(error: &wasmtime::Error) -> String {
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     format!("{error:#}").replace('\n', " ")
 }
 

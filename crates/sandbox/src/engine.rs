@@ -1,6 +1,7 @@
 //! The engine, configured once: which wasm is accepted, how memory is handed out, how guests are stopped.
 
-use crate::component::{PrepareError, Prepared, compile, scan};
+use crate::compiler::Code;
+use crate::component::{PrepareError, Prepared, guarded, scan};
 use crate::filesystem::FileHost;
 use crate::linker::linker;
 use crate::network::{Network, NetworkConfig};
@@ -9,7 +10,7 @@ use crate::ticker::Ticker;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 use wassette_compiled::Label;
 
@@ -148,6 +149,22 @@ pub(crate) enum Concurrency {
     Used,
 }
 
+impl Concurrency {
+    /// First byte of sealed code, and part of what a compiler is asked: which engine the code is for.
+    pub(crate) fn mark(self) -> u8 {
+        match self {
+            Self::Unused => b'p',
+            Self::Used => b'c',
+        }
+    }
+
+    pub(crate) fn from_mark(mark: u8) -> Option<Self> {
+        [Self::Unused, Self::Used]
+            .into_iter()
+            .find(|concurrency| concurrency.mark() == mark)
+    }
+}
+
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sandbox")
@@ -229,8 +246,8 @@ impl Sandbox {
         self.shared.plain.fingerprint()
     }
 
-    /// Checks, compiles and links a component. Blocks for as long as compilation takes: run it on a thread
-    /// that may block.
+    /// Checks, compiles and links a component, all here and keeping nothing. Blocks for as long as compilation takes:
+    /// run it on a thread that may block.
     ///
     /// # Errors
     ///
@@ -238,7 +255,8 @@ impl Sandbox {
     pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, PrepareError> {
         let concurrency = scan(&self.shared.config.compile, wasm)?;
         let core = self.shared.core(concurrency)?;
-        let component = compile(&core, wasm)?;
+        // `from_binary`, never `new`: that would accept text and, in some builds, other forms.
+        let component = guarded(|| Component::from_binary(&core.engine, wasm))?;
         Prepared::link(Arc::clone(&self.shared), core, component)
     }
 
@@ -251,21 +269,39 @@ impl Sandbox {
         scan(&self.shared.config.compile, wasm).map(|_concurrency| ())
     }
 
-    /// Opens code that [`Prepared::seal`] made for the same component, key and fingerprint.
+    /// Seals code so that [`Sandbox::open`] takes it back for the same key and the same component.
+    ///
+    /// SECURITY: whoever holds the key vouches that the code is what our compiler made of that component.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError::Link`] when the engine that it is for cannot be had.
+    pub fn seal(&self, key: &[u8; 32], wasm: [u8; 32], code: Code) -> Result<Vec<u8>, PrepareError> {
+        let label = Label {
+            wasm,
+            engine: self.shared.core(code.concurrency)?.fingerprint(),
+        };
+        let mut sealed = wassette_compiled::seal(key, &label, &code.bytes);
+        // There may be a hundred megabytes of it.
+        drop(code.bytes);
+        let mut marked = Vec::with_capacity(1 + sealed.len());
+        marked.push(code.concurrency.mark());
+        marked.append(&mut sealed);
+        Ok(marked)
+    }
+
+    /// Opens code that [`Sandbox::seal`] sealed for the same component, key and fingerprint.
     ///
     /// # Errors
     ///
     /// [`PrepareError::Sealed`] when the seal does not hold: compile again.
     pub fn open(&self, key: &[u8; 32], wasm: [u8; 32], sealed: &[u8]) -> Result<Prepared, PrepareError> {
-        let format = PrepareError::Sealed {
-            source: wassette_compiled::OpenError::Format,
-        };
         // Which engine it is for is not under the seal, and need not be: the seal holds for one engine only.
-        let (concurrency, sealed) = match sealed.split_first() {
-            Some((&PLAIN_CODE, sealed)) => (Concurrency::Unused, sealed),
-            Some((&CONCURRENT_CODE, sealed)) => (Concurrency::Used, sealed),
-            Some(_) | None => return Err(format),
-        };
+        let split = sealed.split_first();
+        let marked = split.and_then(|(mark, sealed)| Some((Concurrency::from_mark(*mark)?, sealed)));
+        let (concurrency, sealed) = marked.ok_or(PrepareError::Sealed {
+            source: wassette_compiled::OpenError::Format,
+        })?;
         let core = self.shared.core(concurrency)?;
         let label = Label {
             wasm,
@@ -277,13 +313,9 @@ impl Sandbox {
     }
 }
 
-/// First byte of sealed code: which engine it is for.
-const PLAIN_CODE: u8 = b'p';
-const CONCURRENT_CODE: u8 = b'c';
-
 impl Shared {
     /// The engine for a component.
-    fn core(&self, concurrency: Concurrency) -> Result<Arc<Core>, PrepareError> {
+    pub(crate) fn core(&self, concurrency: Concurrency) -> Result<Arc<Core>, PrepareError> {
         match (concurrency, self.concurrent.get()) {
             (Concurrency::Unused, _) => Ok(Arc::clone(&self.plain)),
             (Concurrency::Used, Some(core)) => Ok(Arc::clone(core)),
@@ -294,15 +326,6 @@ impl Shared {
                     })?;
                 Ok(Arc::clone(self.concurrent.get_or_init(|| Arc::new(core))))
             }
-        }
-    }
-
-    /// What tells sealed code for this engine.
-    pub(crate) fn code_mark(&self, core: &Arc<Core>) -> u8 {
-        if Arc::ptr_eq(core, &self.plain) {
-            PLAIN_CODE
-        } else {
-            CONCURRENT_CODE
         }
     }
 
@@ -341,6 +364,31 @@ impl Drop for Shared {
 }
 
 fn new_engine(config: &SandboxConfig, concurrency: Concurrency) -> wasmtime::Result<Engine> {
+    let mut engine = settings(concurrency);
+    match config.allocation {
+        Allocation::Pooling => {
+            engine.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.calls_max)));
+        }
+        Allocation::OnDemand => {
+            engine
+                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+                .async_stack_zeroing(true);
+        }
+    }
+    Engine::new(&engine)
+}
+
+/// An engine that compiles what the engine of a [`Core`] runs, and reserves no memory to run anything itself.
+///
+/// INVARIANT: how memory is handed out does not change the code, so that the two have one fingerprint.
+pub(crate) fn compile_engine(concurrency: Concurrency) -> wasmtime::Result<Engine> {
+    let mut engine = settings(concurrency);
+    engine.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&engine)
+}
+
+/// What all engines have in common, and all that the compiler must know.
+fn settings(concurrency: Concurrency) -> Config {
     let is_concurrent = concurrency == Concurrency::Used;
     let mut engine = Config::new();
     accept(&mut engine);
@@ -353,17 +401,7 @@ fn new_engine(config: &SandboxConfig, concurrency: Concurrency) -> wasmtime::Res
         .async_stack_size(CALL_STACK_BYTES)
         .guard_before_linear_memory(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
-    match config.allocation {
-        Allocation::Pooling => {
-            engine.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.calls_max)));
-        }
-        Allocation::OnDemand => {
-            engine
-                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
-                .async_stack_zeroing(true);
-        }
-    }
-    Engine::new(&engine)
+    engine
 }
 
 /// Which wasm is accepted: what today's component toolchains emit, and nothing younger.
@@ -409,4 +447,26 @@ fn pool(calls_max: u32) -> PoolingAllocationConfig {
         .table_elements(200_000)
         .max_memory_size(4 << 30);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compiler_makes_code_for_every_engine() {
+        for concurrency in [Concurrency::Unused, Concurrency::Used] {
+            let compiles = compile_engine(concurrency).expect("an engine");
+            let expected = wassette_compiled::fingerprint(&compiles);
+            for allocation in [Allocation::Pooling, Allocation::OnDemand] {
+                let config = SandboxConfig {
+                    allocation,
+                    ..SandboxConfig::DEFAULT
+                };
+                let runs = new_engine(&config, concurrency).expect("an engine");
+                let found = wassette_compiled::fingerprint(&runs);
+                assert_eq!(found, expected, "{concurrency:?}, {allocation:?}");
+            }
+        }
+    }
 }

@@ -3,11 +3,13 @@
 //! [`Sandbox::prepare`] compiles and links a component once; [`Prepared::call`] runs one exported function
 //! in a fresh wasm store that is dropped afterwards, so nothing passes from call to call. Nothing of our
 //! process is inherited: no arguments, environment, standard streams or folders. Every effect passes the
-//! gate (`gate.rs`), every resource has a limit (`limits.rs`).
+//! gate (`gate.rs`), every resource has a limit (`limits.rs`). Components of others are compiled in a process that can
+//! be killed (`compiler/`).
 //!
 //! The crate knows neither component ids nor tools' names in a catalog, neither disk nor protocol.
 
 mod call;
+mod compiler;
 mod component;
 mod control;
 mod engine;
@@ -25,6 +27,10 @@ mod ticker;
 mod value;
 
 pub use call::{CallReport, Invocation, Usage};
+pub use compiler::{
+    COMPILER_ARGUMENT, Code, CompileError, CompileFault, Compiler, CompilerLimits, CompilerProgram,
+    CompilerRunError, run_compiler,
+};
 pub use component::{MissingImport, PrepareError, Prepared, missing};
 pub use control::{Control, Surroundings};
 pub use engine::{Allocation, CompileLimits, NewSandboxError, Sandbox, SandboxConfig};

@@ -20,11 +20,21 @@ pub const CACHE_NAME_BYTES_MAX: usize = 200;
 /// What our files end in, so that a foreign file is never counted or evicted.
 const SUFFIX: &str = ".compiled";
 
+/// What notes end in: in the place of compiled code that cannot be had, why.
+const NOTE_SUFFIX: &str = ".refused";
+
+/// Most bytes of a note.
+const NOTE_BYTES_MAX: u64 = 4096;
+
+/// Most notes; the oldest go first.
+const NOTES_MAX: usize = 1000;
+
 /// A bounded folder of files that may vanish at any time.
 #[derive(Clone, Debug)]
 pub struct CompiledCache {
     folder: PathBuf,
     bytes_max: u64,
+    notes_max: usize,
 }
 
 impl CompiledCache {
@@ -32,6 +42,7 @@ impl CompiledCache {
         Self {
             folder: folder.to_owned(),
             bytes_max: CACHE_BYTES_MAX,
+            notes_max: NOTES_MAX,
         }
     }
 
@@ -42,7 +53,7 @@ impl CompiledCache {
     /// [`StoreError::Io`] when the name is not in `[a-z0-9.-]`, begins with `.` or is longer than
     /// [`CACHE_NAME_BYTES_MAX`], when the file is no regular file of ours, or cannot be read.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.path(name)?;
+        let path = self.path(name, SUFFIX)?;
         let failed = |source| StoreError::io(error::READ, &path, source);
         let file = match RegularFile::open_own(&path).map_err(io::Error::from) {
             Ok(file) => file,
@@ -61,7 +72,7 @@ impl CompiledCache {
     /// [`StoreError::TooLarge`], [`StoreError::Full`] or [`StoreError::Io`]. A caller who only wanted to
     /// save time goes on without.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(name)?;
+        let path = self.path(name, SUFFIX)?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if size > self.bytes_max {
             return Err(StoreError::TooLarge {
@@ -75,8 +86,43 @@ impl CompiledCache {
             .map_err(|source| StoreError::io("list", &self.folder, source))
     }
 
+    /// Reads the note under a name; `None` when there is none. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`CompiledCache::read`].
+    pub fn read_note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(name, NOTE_SUFFIX)?;
+        let failed = |source| StoreError::io(error::READ, &path, source);
+        match RegularFile::open_own(&path).map_err(io::Error::from) {
+            Ok(file) => fs::read_opened(file, NOTE_BYTES_MAX).map(Some).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes a note, and removes the oldest while there are too many. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`CompiledCache::write`].
+    pub fn write_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(name, NOTE_SUFFIX)?;
+        let bytes = u64::try_from(note.len()).unwrap_or(u64::MAX);
+        if bytes > NOTE_BYTES_MAX {
+            return Err(StoreError::TooLarge {
+                what: "the note",
+                bytes,
+                bytes_max: NOTE_BYTES_MAX,
+            });
+        }
+        fs::write(&path, note).map_err(|source| StoreError::io("write", &path, source))?;
+        self.forget_oldest(&path)
+            .map_err(|source| StoreError::io("list", &self.folder, source))
+    }
+
     /// SECURITY: no name leaves the folder or meets a temporary file.
-    fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
+    fn path(&self, name: &str, suffix: &str) -> Result<PathBuf, StoreError> {
         let legal =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
         if name.is_empty()
@@ -87,7 +133,7 @@ impl CompiledCache {
             let source = io::Error::new(io::ErrorKind::InvalidFilename, "not a name of compiled code");
             return Err(StoreError::io("use", Path::new(name), source));
         }
-        Ok(self.folder.join(format!("{name}{SUFFIX}")))
+        Ok(self.folder.join(format!("{name}{suffix}")))
     }
 
     /// Keeps the most recently used files that fit, and always the one just written.
@@ -104,6 +150,17 @@ impl CompiledCache {
         }
         Ok(())
     }
+
+    /// Keeps as many notes as there may be, and always the one just written.
+    fn forget_oldest(&self, written: &Path) -> io::Result<()> {
+        let mut entries = fs::entries(&self.folder)?;
+        entries.retain(|entry| entry.name.ends_with(NOTE_SUFFIX));
+        entries.sort_by_key(|entry| (entry.path != written, Reverse(entry.modified)));
+        for entry in entries.iter().skip(self.notes_max) {
+            fs::remove(&entry.path)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -116,13 +173,14 @@ mod tests {
         let cache = CompiledCache {
             folder: folder.path().to_owned(),
             bytes_max,
+            notes_max: 2,
         };
         (folder, cache)
     }
 
     #[track_caller]
     fn age(cache: &CompiledCache, name: &str, seconds: u64) {
-        let file = fs::open_append(&cache.path(name).unwrap()).unwrap();
+        let file = fs::open_append(&cache.path(name, SUFFIX).unwrap()).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
             .unwrap();
     }
@@ -134,7 +192,7 @@ mod tests {
         cache.write("a", b"one").unwrap();
         cache.write("a", b"two").unwrap();
         assert_eq!(cache.read("a").unwrap().as_deref(), Some(&b"two"[..]));
-        assert!(fs::remove(&cache.path("a").unwrap()).unwrap());
+        assert!(fs::remove(&cache.path("a", SUFFIX).unwrap()).unwrap());
         assert_eq!(cache.read("a").unwrap(), None);
     }
 
@@ -168,6 +226,30 @@ mod tests {
     }
 
     #[test]
+    fn notes_are_few_and_no_compiled_code() {
+        let (_folder, cache) = cache(10);
+        cache.write("a", b"code").unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(cache.read_note(name).unwrap(), None);
+            cache.write_note(name, name.as_bytes()).unwrap();
+            let old = fs::open_append(&cache.path(name, NOTE_SUFFIX).unwrap()).unwrap();
+            let age = if name == "a" { 200 } else { 100 };
+            old.set_modified(SystemTime::now() - Duration::from_secs(age))
+                .unwrap();
+        }
+        assert_eq!(cache.read_note("a").unwrap(), None);
+        assert_eq!(cache.read_note("b").unwrap().as_deref(), Some(&b"b"[..]));
+        assert_eq!(cache.read_note("c").unwrap().as_deref(), Some(&b"c"[..]));
+        assert_eq!(cache.read("a").unwrap().as_deref(), Some(&b"code"[..]));
+        assert_eq!(cache.read("b").unwrap(), None);
+        let long = [b'x'; 4097];
+        assert!(matches!(
+            cache.write_note("d", &long),
+            Err(StoreError::TooLarge { bytes: 4097, .. })
+        ));
+    }
+
+    #[test]
     fn names_that_could_leave_the_folder_are_refused() {
         let (_folder, cache) = cache(10);
         let long = "a".repeat(CACHE_NAME_BYTES_MAX + 1);
@@ -177,6 +259,8 @@ mod tests {
             let refused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidFilename);
             assert!(refused(cache.write(name, b"x")), "{name:?}");
             assert!(refused(cache.read(name).map(drop)), "{name:?}");
+            assert!(refused(cache.write_note(name, b"x")), "{name:?}");
+            assert!(refused(cache.read_note(name).map(drop)), "{name:?}");
         }
         let longest = "a".repeat(CACHE_NAME_BYTES_MAX);
         cache.write(&longest, b"x").unwrap();
