@@ -12,6 +12,7 @@ pub(crate) fn run(config: &Config, command: &ConfigCommand, output: Output) -> R
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each setting")]
 fn people(config: &Config) -> String {
     let sources: Vec<_> = config
         .agent_sources

@@ -271,7 +271,14 @@ async fn update(host: &Host, entry: &Entry) -> Result<&'static str, Exit> {
     };
     match attempts(host, entry, Command::Update(request)).await? {
         Outcome::Loaded(loaded) if loaded.quarantined => Ok("quarantined"),
-        _ => Ok("updated"),
+        Outcome::Loaded(_)
+        | Outcome::Unloaded { .. }
+        | Outcome::Policy(_)
+        | Outcome::Approved { .. }
+        | Outcome::Published { .. }
+        | Outcome::Revocation { .. }
+        | Outcome::SecretSet { .. }
+        | Outcome::SecretDeleted { .. } => Ok("updated"),
     }
 }
 

@@ -155,6 +155,8 @@ async fn load(host: &Host, path: &Path) -> Result<(), HostError> {
         name: None,
         replace: false,
         wit: Vec::new(),
+        locked: None,
+        digest: None,
     };
     let loaded = host
         .execute(Command::Load(request), &Actor::Operator, &Silent)

@@ -67,7 +67,7 @@ impl Home {
     }
 }
 
-fn push(home: &Home, registry: &Registry, name: &str, wasm: &[u8], more: &[&str]) -> Json {
+fn push(home: &Home, registry: &Registry, (name, wasm): (&str, &[u8]), more: &[&str]) -> Json {
     let file = home.file("pushed.wasm", wasm);
     let reference = registry.reference(name);
     home.json(&[&["registry", "push", file.to_str().unwrap(), &reference], more].concat())
@@ -259,12 +259,11 @@ fn what_must_be_signed_is_loaded_only_signed_by_whom_is_trusted() {
     let wasm = numbers(&[("one", 1)]);
     let load = |tag: &str| home.run(&["component", "load", &registry.reference(&format!("org/n:{tag}"))]);
 
-    push(&home, &registry, "org/n:unsigned", &wasm, &[]);
+    push(&home, &registry, ("org/n:unsigned", &wasm), &[]);
     push(
         &home,
         &registry,
-        "org/n:theirs",
-        &wasm,
+        ("org/n:theirs", &wasm),
         &["--sign", "theirs.key", "--description", "theirs"],
     );
     for tag in ["unsigned", "theirs"] {
@@ -290,8 +289,7 @@ fn what_must_be_signed_is_loaded_only_signed_by_whom_is_trusted() {
     push(
         &home,
         &registry,
-        "org/n:1",
-        &wasm,
+        ("org/n:1", &wasm),
         &["--sign", "ours.key", "--description", "ours"],
     );
     let loaded = load("1");
@@ -316,7 +314,7 @@ fn what_must_be_signed_is_loaded_only_signed_by_whom_is_trusted() {
     // Without a rule nothing is asked; but a version that nobody signed is noticed.
     home.settings("");
     assert_eq!(home.number("n_one"), 1);
-    push(&home, &registry, "org/n:1", &numbers(&[("one", 2)]), &[]);
+    push(&home, &registry, ("org/n:1", &numbers(&[("one", 2)])), &[]);
     let updated = home.json(&["component", "update", "n"]);
     assert_eq!(
         (&updated["quarantined"], &updated["tools"]),
@@ -758,8 +756,7 @@ fn what_is_pushed_is_what_is_loaded() {
     let pushed = push(
         &home,
         &registry,
-        "org/kitchen:1",
-        &wasm,
+        ("org/kitchen:1", &wasm),
         &[
             "--policy",
             request.to_str().unwrap(),

@@ -483,8 +483,8 @@ async fn core_instances_and_memories_of_a_component_are_bounded() {
 fn our_own_native_code_is_refused_as_input() {
     let key = [1; 32];
     let sandbox = sandbox();
-    let prepared = sandbox.prepare(&wasm("add")).unwrap();
-    let sealed = prepared.seal(&key, [2; 32]).unwrap();
+    let code = sandbox.compile_here(&wasm("add")).unwrap();
+    let sealed = sandbox.seal(&key, [2; 32], code).unwrap();
     assert!(sandbox.open(&key, [2; 32], &sealed).is_ok());
     let code = &sealed[41..];
     assert!(
@@ -498,7 +498,8 @@ async fn sealed_code_runs_like_the_original() {
     let key = [1; 32];
     let sandbox = sandbox();
     let original = Guest::load(&sandbox, "add");
-    let sealed = original.prepared.seal(&key, [2; 32]).unwrap();
+    let code = sandbox.compile_here(&wasm("add")).unwrap();
+    let sealed = sandbox.seal(&key, [2; 32], code).unwrap();
     let opened = Guest {
         prepared: Arc::new(sandbox.open(&key, [2; 32], &sealed).unwrap()),
         tools: original.tools,

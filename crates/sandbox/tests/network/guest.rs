@@ -32,11 +32,9 @@ static COMPILED: LazyLock<(Vec<u8>, Vec<Arc<Tool>>)> = LazyLock::new(|| {
     );
     let wasm = std::fs::read(built.join("net.wasm")).unwrap();
     let tools = tools("net", &World::read(&wasm).unwrap()).unwrap();
-    let prepared = Sandbox::new(&SandboxConfig::DEFAULT)
-        .unwrap()
-        .prepare(&wasm)
-        .unwrap();
-    let sealed = prepared.seal(&KEY, WASM).unwrap();
+    let sandbox = Sandbox::new(&SandboxConfig::DEFAULT).unwrap();
+    let code = sandbox.compile_here(&wasm).unwrap();
+    let sealed = sandbox.seal(&KEY, WASM, code).unwrap();
     (sealed, tools.into_iter().map(Arc::new).collect())
 });
 
