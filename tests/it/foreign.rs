@@ -16,6 +16,7 @@
 
 mod large_guests;
 mod real_clients;
+mod real_registry;
 #[allow(
     dead_code,
     reason = "shared with the other end-to-end tests, which use the rest"

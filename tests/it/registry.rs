@@ -172,7 +172,10 @@ impl Registry {
                 return content.about(request, (kind, repository, name), query);
             }
         }
-        Response::new("200 OK")
+        Response {
+            body: b"{}".to_vec(),
+            ..Response::new("200 OK")
+        }
     }
 }
 

@@ -235,6 +235,9 @@ const NODE_HINT: &str = "`npm` is needed: install Node.js 20 or newer (Debian an
 const PYTHON_HINT: &str = "Python 3.10 or newer with `venv` is needed (Debian and Ubuntu: `apt-get install python3-venv`; \
                            macOS: `brew install python`; Windows: `winget install Python.Python.3.13`)";
 
+const REGISTRY_HINT: &str = "A registry and a program that copies between registries are needed (Debian and Ubuntu: `apt-get install \
+                             docker-registry skopeo`)";
+
 /// Installs the system packages the other steps need, where `apt-get` may be used.
 fn system() -> Result<()> {
     let mut missing = Vec::new();
@@ -243,6 +246,11 @@ fn system() -> Result<()> {
     }
     if !works(Command::new(python3()).args(["-c", "import venv, ensurepip"])) {
         missing.push((vec!["python3", "python3-venv"], PYTHON_HINT));
+    }
+    for program in ["docker-registry", "skopeo"] {
+        if !works(Command::new(program).arg("--version")) {
+            missing.push((vec![program], REGISTRY_HINT));
+        }
     }
     let Some((_, hint)) = missing.first() else {
         println!("    already there");

@@ -9,8 +9,8 @@
 //! | `WASSETTE_PYTHON` | the Python that has the official SDK's client |
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
-//! modules is a step here, so that their times show: `large_guests` (the same guest from every toolchain) and
-//! `real_clients` (other people's MCP clients). A step that would run nothing fails.
+//! modules is a step here, so that their times show: `large_guests` (the same guest from every toolchain),
+//! `real_clients` (other people's MCP clients) and `real_registry` (a registry, and another program that uses it). A step that would run nothing fails.
 
 use crate::guests;
 use crate::setup::Toolchain;
@@ -29,9 +29,10 @@ pub(crate) struct Options {
 }
 
 /// The modules of the test target `foreign`, and what their steps are called.
-const FOREIGN: [(&str, &str); 2] = [
+const FOREIGN: [(&str, &str); 3] = [
     ("large_guests", "large guests"),
     ("real_clients", "real MCP clients"),
+    ("real_registry", "a real registry"),
 ];
 
 type Environment = Vec<(&'static str, OsString)>;

@@ -145,9 +145,10 @@ impl Network {
         };
         let mut url = self.url(&place, "")?;
         url.set_path("/v2/");
-        let answer = self
-            .call(&place, Ask::get(url, "*/*", reference.registry()))
-            .await?;
+        let mut ask = Ask::get(url, "*/*", reference.registry());
+        // What it says besides is not looked at, and may be anything.
+        ask.bytes_max = MANIFEST_BYTES_MAX;
+        let answer = self.call(&place, ask).await?;
         if answer.status.is_success() {
             return Ok(());
         }
