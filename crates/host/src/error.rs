@@ -3,6 +3,8 @@
 //! Three readers: the operator gets the whole chain and a hint, the agent gets a text without paths of this
 //! machine, the protocol gets a kind. [`HostError::kind`] is the one match from which wire form and exit code
 //! follow.
+//!
+//! Long because every error has its text, its kind, its hint and its words for agents here, and nowhere else.
 
 use crate::call::CallId;
 use crate::catalog::Unavailable;

@@ -7,6 +7,7 @@
 //! terminals, and reads neither environment nor clock: they are passed in.
 
 mod admission;
+mod annotations;
 mod audit;
 mod call;
 mod catalog;
@@ -49,8 +50,9 @@ use wassette_sandbox::{Sandbox, SandboxConfig};
 use wassette_signature::Verifier;
 use wassette_store::{Look, Store};
 
+pub use annotations::Annotations;
 pub use call::{CallId, CallReport, CallResult, Failure, FailureKind};
-pub use catalog::{Annotations, Catalog, CatalogTool, Component, ComponentState, Revision, Unavailable};
+pub use catalog::{Catalog, CatalogTool, Component, ComponentState, Revision, Unavailable};
 pub use catalogue::{CATALOGUE_MEDIA_TYPE, CatalogueEntry, CatalogueSource, Found, ParseCatalogueError};
 pub use ceiling::read_text;
 pub use command::{Actor, Command, GrantRequested, LoadRequest, UpdateRequest};

@@ -3,6 +3,8 @@
 //! They only translate: whether an agent may do what it asks is decided by the host. Their names contain
 //! no underscore, so that no component's tool can have one of them, offered or not.
 
+mod answers;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,11 +12,12 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, Catalog, CatalogueEntry, Change, Command, Component, ComponentId, GrantKind, Host, HostError,
-    LoadRequest, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Reference, revocable, rule_texts,
+    Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest,
+    Progress, Reference, revocable, rule_texts,
 };
 
 use crate::wire;
+use answers::{components_json, outcome_json};
 
 /// Entries of catalogues that a model is told at most; a narrower query finds the others.
 const FOUND_MAX: usize = 50;
@@ -411,93 +414,6 @@ fn text<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, String> {
     Err(format!(
         "invalid arguments: `/{name}`: expected a string, found {found}"
     ))
-}
-
-fn outcome_json(outcome: &Outcome) -> Json {
-    match outcome {
-        Outcome::Loaded(loaded) => loaded_json(loaded),
-        Outcome::Unloaded { id, digest } => json!({
-            "status": "component unloaded successfully", "id": id, "digest": digest,
-        }),
-        Outcome::Policy(changed) => changed_json(changed),
-        // No built-in tool asks for these.
-        Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } | Outcome::Approved { id, .. } => {
-            json!({"component_id": id})
-        }
-        Outcome::Published { reference, .. } => json!({"reference": reference}),
-        Outcome::Revocation { subject, .. } => json!({"subject": subject}),
-    }
-}
-
-fn changed_json(changed: &PolicyChanged) -> Json {
-    let status = match changed.change {
-        PolicyChange::Granted => "permission granted successfully",
-        PolicyChange::Revoked => "permission revoked successfully",
-        PolicyChange::Reset => "permissions reset successfully",
-        PolicyChange::Attached => "policy attached successfully",
-    };
-    let message = if changed.is_changed {
-        "it counts from now on, also for calls that run"
-    } else {
-        "there was nothing to take back"
-    };
-    json!({"status": status, "component_id": changed.id, "message": message})
-}
-
-fn loaded_json(loaded: &Loaded) -> Json {
-    let status = match loaded.change {
-        Change::New => "component loaded successfully",
-        Change::Unchanged => "component already loaded",
-        Change::Replaced { .. } => "component reloaded successfully",
-    };
-    let mut json = json!({
-        "status": status, "id": loaded.id, "digest": loaded.digest, "tools": loaded.tools,
-    });
-    if let (Change::Replaced { previous, difference }, Some(fields)) = (&loaded.change, json.as_object_mut())
-    {
-        fields.insert("previous_digest".to_owned(), json!(previous));
-        fields.insert("added".to_owned(), json!(difference.added));
-        fields.insert("removed".to_owned(), json!(difference.removed));
-        fields.insert("changed".to_owned(), json!(difference.changed));
-    }
-    if let (false, Some(fields)) = (loaded.requested.is_empty(), json.as_object_mut()) {
-        fields.insert("requested".to_owned(), json!(loaded.requested));
-    }
-    json
-}
-
-fn components_json(catalog: &Catalog) -> Json {
-    let components: Vec<Json> = catalog.components().map(component_json).collect();
-    let total = components.len();
-    json!({"components": components, "total": total})
-}
-
-fn component_json(component: &Component) -> Json {
-    let tools: Vec<_> = component.tools.iter().map(|tool| &tool.tool.name).collect();
-    let mut json = json!({
-        "id": component.id,
-        "digest": component.digest,
-        "origin": origin(&component.origin),
-        "state": component.state.word(),
-        "tools": tools,
-        "tools_count": tools.len(),
-    });
-    if let (Some(fault), Some(fields)) = (component.state.fault(), json.as_object_mut()) {
-        fields.insert("reason".to_owned(), fault.told.as_str().into());
-    }
-    json
-}
-
-/// Where a component came from, without the folders of this machine, and without the query of a URL, which may be a
-/// secret.
-fn origin(origin: &str) -> &str {
-    if origin.starts_with("https://") {
-        return origin.split('?').next().unwrap_or_default();
-    }
-    match origin.strip_prefix("file://") {
-        Some(path) => path.rsplit(['/', '\\']).next().unwrap_or_default(),
-        None => origin,
-    }
 }
 
 #[cfg(test)]

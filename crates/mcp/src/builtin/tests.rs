@@ -1,7 +1,8 @@
 //! The built-in tools: their schemas within what clients accept, their arguments and their answers.
 
+use super::answers::origin;
 use super::*;
-use wassette_host::Difference;
+use wassette_host::{Change, Difference, Loaded, Outcome};
 
 #[test]
 fn names_suit_every_client_and_no_component_can_take_them() {
