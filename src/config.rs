@@ -16,11 +16,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 pub(crate) use values::{AgentSource, Grace, SecretsBackend};
 use wassette_host::{
     Allocation, Backend, Compiler, CompilerLimits, CompilerProgram, CredentialSource, FEED_GRACE, HostConfig,
-    SecretString, SecretsConfig, SourcePattern,
+    SecretString, SecretsConfig,
 };
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.

@@ -17,7 +17,9 @@ pub enum Excess {
     Access {
         /// The rule that grants it.
         rule: RuleText,
-        /// One access that it allows and the other does not. Paths are those of the machine.
+        /// One access that it allows and the other does not. Paths are those of the machine. A secret or a
+        /// variable may be allowed by the other in another way than the rule says: in another header or
+        /// format, with another value, without entering mounts.
         example: Box<AccessText>,
         /// The rule of the other that denies it; `None` when none of its rules speaks of it.
         denied: Option<RuleText>,

@@ -20,7 +20,7 @@ use crate::path::AbsolutePath;
 use crate::pattern::{Glob, Segments};
 use crate::rules::Policy;
 use crate::url::{HttpTarget, Scheme};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -213,12 +213,15 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         Ok(())
     }
 
+    /// Only what is written out, a name or an address, can be looked up.
     pub(crate) fn lookups(&mut self) -> Result<(), Stop> {
-        for host in self.names() {
-            self.ask(&Question::Resolve {
-                host_name: &host.to_string(),
-                by_pattern: false,
-            })?;
+        for rule in &self.own.rules().network {
+            if let Peer::Host(HostPattern::Exact(host)) = rule.peer() {
+                self.ask(&Question::Resolve {
+                    host_name: &host.to_string(),
+                    by_pattern: false,
+                })?;
+            }
         }
         Ok(())
     }
@@ -313,12 +316,12 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         let peers = self.peers();
         let (v4, v6) = points(&peers);
         // Where rules divide what holds IPv4 addresses, each division has to be tried with each of them.
-        let is_divided = peers
-            .iter()
-            .any(|peer| matches!(peer, Peer::Range(IpNet::V6(range)) if divides_holders(range)));
+        let is_divided = peers.iter().any(|peer| divides_holders(peer));
         let v4_classes = self.one_of_each_class(v4.iter().copied().map(v4_address))?;
         let held: BTreeSet<u32> = if is_divided { v4 } else { v4_bits(&v4_classes) };
-        let holding = holders(&held, &v6, self.own);
+        let own = self.own.rules().network.iter().map(NetworkRule::peer);
+        let own_ranges = v6_ranges(own);
+        let holding = holders(&held, &v6, (&own_ranges, &v6_ranges(peers.iter().copied())));
         let v6 = v6
             .into_iter()
             .chain(holding)
@@ -401,7 +404,7 @@ fn paths(
     counts: impl Fn(usize) -> bool,
     left: &mut usize,
 ) -> Result<Vec<String>, Stop> {
-    let mut found = vec!["/".to_owned()];
+    let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     let everything = Class {
         depth: 0,
@@ -409,9 +412,20 @@ fn paths(
         exact: Vec::new(),
         deep: Vec::new(),
     };
-    let mut waiting = vec![(String::new(), settled(everything, patterns))];
-    while let Some((path, class)) = waiting.pop() {
-        for (segment, open) in children(&class, patterns, left)? {
+    // The shortest first, so that a class is stood for by a path that is not too long if it has one.
+    let mut waiting = BTreeSet::from([(0, String::new(), settled(everything, patterns))]);
+    while let Some((length, path, class)) = waiting.pop_first() {
+        if seen.contains(&class) {
+            continue;
+        }
+        found.push(if length == 0 { "/".to_owned() } else { path.clone() });
+        let goes_on = length == 0 || !class.open.is_empty() || !class.exact.is_empty();
+        let below = if goes_on {
+            children(&class, patterns, left)?
+        } else {
+            Vec::new()
+        };
+        for (segment, open) in below {
             spend(left)?;
             let next = settled(
                 Class {
@@ -424,15 +438,12 @@ fn paths(
             );
             let mut parts = next.open.iter().chain(&next.exact).chain(&next.deep);
             let matters = patterns.is_empty() || parts.any(|at| counts(*at));
-            if !matters || !seen.insert(next.clone()) {
-                continue;
-            }
-            let path = format!("{path}/{segment}");
-            found.push(path.clone());
-            if !next.open.is_empty() || !next.exact.is_empty() {
-                waiting.push((path, next));
+            if matters && !seen.contains(&next) {
+                let path = format!("{path}/{segment}");
+                waiting.insert((path.len(), path, next));
             }
         }
+        seen.insert(class);
     }
     Ok(found)
 }
@@ -603,8 +614,15 @@ fn v4_address(bits: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(bits))
 }
 
-/// Whether a range takes a part of the addresses that hold IPv4 addresses, and not all or none.
-fn divides_holders(range: &ipnet::Ipv6Net) -> bool {
+/// Whether a rule takes a part of the addresses that hold IPv4 addresses, and not all or none.
+fn divides_holders(peer: &Peer) -> bool {
+    let range = match peer {
+        Peer::Range(IpNet::V6(range)) => range,
+        Peer::Host(HostPattern::Exact(Host::Address(address))) => {
+            return !address::embedded(*address).is_empty();
+        }
+        Peer::Range(IpNet::V4(_)) | Peer::Host(_) => return false,
+    };
     let holding = [
         address::NAT64,
         address::SIX_TO_FOUR,
@@ -613,8 +631,16 @@ fn divides_holders(range: &ipnet::Ipv6Net) -> bool {
         address::TRANSLATED,
     ];
     // ISATAP addresses are told apart by their lower half.
-    let is_inside = |whole: &ipnet::Ipv6Net| whole.contains(range) && whole != range;
+    let is_inside = |whole: &Ipv6Net| whole.contains(range) && whole != range;
     range.prefix_len() > 64 && !holding.contains(range) || holding.iter().any(is_inside)
+}
+
+fn v6_ranges<'p>(peers: impl Iterator<Item = &'p Peer>) -> Vec<Ipv6Net> {
+    let ranges = peers.filter_map(|peer| match peer {
+        Peer::Range(IpNet::V6(range)) => Some(*range),
+        Peer::Range(IpNet::V4(_)) | Peer::Host(_) => None,
+    });
+    ranges.collect()
 }
 
 fn v4_bits(addresses: &[IpAddr]) -> BTreeSet<u32> {
@@ -669,26 +695,24 @@ fn points(peers: &[&Peer]) -> (BTreeSet<u32>, BTreeSet<u128>) {
     (v4, v6)
 }
 
-/// IPv6 addresses that hold these IPv4 addresses.
-fn holders(v4: &BTreeSet<u32>, v6: &BTreeSet<u128>, own: &Policy) -> Vec<u128> {
-    let ranges: Vec<_> = own
-        .rules()
-        .network
-        .iter()
-        .filter_map(|rule| match rule.peer() {
-            Peer::Range(IpNet::V6(range)) => Some(*range),
-            Peer::Range(IpNet::V4(_)) | Peer::Host(_) => None,
+/// IPv6 addresses that hold these IPv4 addresses, given the ranges of the first policy and those of both.
+fn holders(
+    v4: &BTreeSet<u32>,
+    v6: &BTreeSet<u128>,
+    (own_ranges, ranges): (&[Ipv6Net], &[Ipv6Net]),
+) -> Vec<u128> {
+    // Elsewhere an ISATAP address is decided like the address it holds. A range can also be a part of a /64.
+    let is_in_a_range = |half: u128| {
+        ranges.iter().any(|range| {
+            let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+            (first >> 64..=last >> 64).contains(&(half >> 64))
         })
-        .collect();
-    let is_in_own = |bits: u128| {
-        let address = Ipv6Addr::from_bits(bits);
-        ranges.iter().any(|range| range.contains(&address))
     };
     let mut holding = Vec::new();
     let halves: BTreeSet<u128> = v6
         .iter()
         .map(|bits| bits >> 64 << 64)
-        .filter(|bits| is_in_own(*bits))
+        .filter(|half| is_in_a_range(*half))
         .collect();
     for held in v4.iter().map(|held| u128::from(*held)) {
         for prefix in [address::NAT64, address::TRANSLATED, address::COMPATIBLE] {
@@ -701,9 +725,8 @@ fn holders(v4: &BTreeSet<u32>, v6: &BTreeSet<u128>, own: &Policy) -> Vec<u128> {
     }
     // Teredo holds two. Only a range in a rule can allow it.
     let teredo = address::TEREDO;
-    let is_near =
-        |range: &ipnet::Ipv6Net| range.contains(&teredo.network()) || teredo.contains(&range.network());
-    if ranges.iter().any(is_near) {
+    let is_near = |range: &Ipv6Net| range.contains(&teredo.network()) || teredo.contains(&range.network());
+    if own_ranges.iter().any(is_near) {
         for server in v4 {
             for client in v4 {
                 let bits = teredo.network().to_bits() | u128::from(*server) << 64 | u128::from(!client);

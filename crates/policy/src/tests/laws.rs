@@ -4,7 +4,7 @@
 use super::add;
 use crate::{
     AccessText, Authority, Excess, Grant, HttpTarget, Limits, NetworkRule, NetworkSpec, PathPattern, Policy,
-    Relation, Rules, SecretRule, SecretSpec, SourcePattern, StorageRule, StorageSpec, ToolPattern,
+    Relation, Rules, SecretRule, SecretSpec, SecretUse, SourcePattern, StorageRule, StorageSpec, ToolPattern,
 };
 use crate::{Effect, EnvironmentRule, HostPattern, UrlPathPattern};
 use proptest::collection::vec;
@@ -13,7 +13,17 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use std::sync::Arc;
 
+/// How many random cases each law is tried on, unless `PROPTEST_CASES` says more.
 const CASES: u32 = 100;
+
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(CASES),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 fn segment() -> impl Strategy<Value = &'static str> {
     select(std::vec![
@@ -60,6 +70,9 @@ fn network_line() -> impl Strategy<Value = String> {
             "cidr=0.0.0.0/0",
             "cidr=93.184.0.0/16",
             "cidr=64:ff9b::/96",
+            "host=64:ff9b::a00:5",
+            "cidr=2606:4700::5efe:0:0/96",
+            "cidr=2606:4700::/32",
             "cidr=::/0",
         ][..],
     );
@@ -81,6 +94,7 @@ fn socket_line() -> impl Strategy<Value = String> {
             "0.0.0.0/0",
             "93.184.0.0/16",
             "64:ff9b::/96",
+            "2606:4700::5efe:0:0/96",
             "::/0",
         ][..],
     );
@@ -101,6 +115,7 @@ fn other_line() -> impl Strategy<Value = String> {
             "secret s a.t.example x-a",
             "secret s *.t.example x-a",
             "secret s *.t.example x-b",
+            "secret s *.u.t.example x-a k={secret}",
             "secret t 10.0.0.5:8080 x-a",
             "tool a*",
             "tool *b",
@@ -164,6 +179,9 @@ fn access() -> impl Strategy<Value = AccessText> {
                 "64:ff9b::a00:5",
                 "64:ff9b::101:101",
                 "2606:4700::1",
+                "2606:4700::5efe:a00:5",
+                "2606:4700::5efe:101:101",
+                "2001:0:101:101::f5ff:fffa",
                 "2002:a00:5::",
             ][..],
         )
@@ -189,7 +207,7 @@ fn access() -> impl Strategy<Value = AccessText> {
         3 => (method(), url()).prop_map(|(method, url)| format!("{method} {url}")),
         2 => (address(), method(), url()).prop_map(|(address, method, url)| format!("dial {address} for {method} {url}")),
         2 => socket,
-        1 => select(&["lookup a.t.example", "lookup c.t.example", "lookup localhost", "open tcp", "open udp", "env A", "env B"][..]).prop_map(str::to_owned),
+        1 => select(&["lookup a.t.example", "lookup c.t.example", "lookup localhost", "lookup 10.0.0.5", "open tcp", "open udp", "env A", "env B"][..]).prop_map(str::to_owned),
         1 => (select(&["s", "t"][..]), url()).prop_map(|(name, url)| format!("secret {name} {url}")),
     ]
     .prop_map(|text| AccessText::parse(&text).unwrap())
@@ -212,6 +230,18 @@ fn allowed(authority: &Authority, access: &AccessText) -> bool {
 
 fn allows(policy: &Policy, access: &AccessText) -> bool {
     allowed(&alone(policy), access)
+}
+
+/// How a secret is put on the request of an access, in which headers and formats; an access only names it.
+fn uses(authority: &Authority, access: &AccessText) -> Vec<SecretUse> {
+    let AccessText::Secret { name, target } = access else {
+        return Vec::new();
+    };
+    if !allowed(authority, access) {
+        return Vec::new();
+    }
+    let secrets = authority.secrets(target);
+    secrets.filter(|secret| secret.name == *name).cloned().collect()
 }
 
 /// Whether it is nothing that two rules allow only together: an address that one names for the other's host.
@@ -268,7 +298,7 @@ fn is_proper(access: &AccessText) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_deny_rule_never_allows_more(policy in policies(), line in denying(), accesses in vec(access(), 20)) {
@@ -315,16 +345,40 @@ proptest! {
         match policy.within(&ceiling) {
             Ok(()) => for access in accesses {
                 prop_assert_eq!(allowed(&both, &access), allows(&policy, &access), "{}", access);
+                prop_assert_eq!(uses(&both, &access), uses(&alone(&policy), &access), "{}", access);
             },
             Err(Excess::Access { example, rule, .. }) => {
-                // Whether mounts are entered is asked of no single access.
-                if !rule.ends_with(" submounts") {
-                    prop_assert!(allows(&policy, &example), "{example}");
+                let own = alone(&policy);
+                prop_assert!(allowed(&own, &example), "{example}");
+                // Whether mounts are entered, and how a secret is sent, is asked of no single access.
+                if matches!(*example, AccessText::Secret { .. }) {
+                    prop_assert_ne!(uses(&own, &example), uses(&both, &example), "{}", example);
+                } else if !rule.ends_with(" submounts") {
                     prop_assert!(!allowed(&both, &example), "{example}");
                 }
             }
             Err(Excess::Limit { key, .. }) => prop_assert!(policy.limits().compare(ceiling.limits(), key) == Some(std::cmp::Ordering::Greater)),
             Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn a_relation_holds_for_each_access(before in policies(), after in policies(), accesses in vec(access(), 40)) {
+        let (is_no_more, is_no_less) = match before.diff(&after).relation {
+            Relation::Equal => (true, true),
+            Relation::Narrower => (true, false),
+            Relation::Wider => (false, true),
+            Relation::Neither => (false, false),
+        };
+        let (before, after) = (alone(&before), alone(&after));
+        for access in accesses {
+            // Whether a folder is only the way to a grant depends on where grants are mounted.
+            let is_way = |authority: &Authority| matches!(&access, AccessText::File { path, .. } if authority.locate(path) == crate::Place::Above);
+            if is_way(&before) || is_way(&after) {
+                continue;
+            }
+            prop_assert!(!is_no_more || !allowed(&after, &access) || allowed(&before, &access), "{access}");
+            prop_assert!(!is_no_less || !allowed(&before, &access) || allowed(&after, &access), "{access}");
         }
     }
 

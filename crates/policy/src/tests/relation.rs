@@ -326,6 +326,67 @@ fn sockets_are_compared() {
 }
 
 #[test]
+fn a_rule_about_a_part_of_what_holds_an_address_is_compared() {
+    // 2606:4700::5efe:808:808 holds 8.8.8.8. The first and last address of the range hold none of the internet.
+    let own = "net allow host=a.example.com";
+    let isatap = "net deny cidr=2606:4700::5efe:0:0/96";
+    let example = exceeds(
+        &[own],
+        &[own, isatap],
+        "network allow host \"a.example.com\"",
+        Some("network deny cidr \"2606:4700::5efe:0:0/96\""),
+    );
+    assert!(
+        example.to_string().starts_with("dial 2606:4700::5efe:"),
+        "{example}"
+    );
+    within(&[own, isatap], &[own, isatap]);
+    let own = "net allow cidr=2606:4700::5efe:0:0/96 ports=53 protocols=udp";
+    exceeds(
+        &[own],
+        &[own, "net deny cidr=8.8.8.0/24"],
+        "network allow cidr \"2606:4700::5efe:0:0/96\" ports 53 protocols udp",
+        Some("network deny cidr \"8.8.8.0/24\""),
+    );
+    // One address of 1.0.0.0/30 is denied by what holds it, and its neighbor by itself; two are left.
+    let own = "net allow cidr=64:ff9b::/96 ports=53 protocols=udp";
+    let example = exceeds(
+        &[own, "net deny host=64:ff9b::100:0", "net deny host=1.0.0.1"],
+        &[own, "net deny cidr=1.0.0.0/30"],
+        "network allow cidr \"64:ff9b::/96\" ports 53 protocols udp",
+        Some("network deny cidr \"1.0.0.0/30\""),
+    );
+    assert_eq!(example.to_string(), "connect udp [64:ff9b::100:2]:53");
+}
+
+#[test]
+fn an_address_that_is_looked_up_is_compared() {
+    let own = ["net allow host=10.0.0.5", "net deny host=10.0.0.5 ports=443"];
+    let example = exceeds(&own, &[], "network allow host \"10.0.0.5\"", None);
+    assert_eq!(example.to_string(), "lookup 10.0.0.5");
+    within(&own, &["net allow cidr=10.0.0.0/8"]);
+    relation(
+        &["net allow host=10.0.0.5"],
+        &["net allow cidr=10.0.0.5"],
+        Relation::Narrower,
+    );
+}
+
+#[test]
+fn a_class_of_paths_is_stood_for_by_its_shortest() {
+    // A path that has beginning and end one after the other would be too long; where they overlap, it is not.
+    let half = "b".repeat(1500);
+    let own = format!("fs allow read /a/{half}{half}*");
+    let deny = format!("fs deny /a/*{half}~~");
+    exceeds(
+        &[&own],
+        &["fs allow read /a", &deny],
+        &format!("storage allow \"fs:///a/{half}{half}*\" access read"),
+        Some(&format!("storage deny \"fs:///a/*{half}~~\"")),
+    );
+}
+
+#[test]
 fn variables_and_secrets_are_compared() {
     exceeds(&["env A"], &[], "environment allow \"A\"", None);
     exceeds(&["env A"], &["env A=1"], "environment allow \"A\"", None);
@@ -347,6 +408,16 @@ fn variables_and_secrets_are_compared() {
         "secret \"t\" host \"10.0.0.1\" header \"x-key\"",
         None,
     );
+}
+
+#[test]
+fn each_way_a_secret_is_sent_is_compared() {
+    // The ceiling has the secret at this URL, but not in this header.
+    let own = ["secret s *.t.example x-b", "secret s a.t.example x-a"];
+    let rule = "secret \"s\" host \"*.t.example\" header \"x-b\"";
+    let example = exceeds(&own, &["secret s a.t.example x-a"], rule, None);
+    assert_eq!(example.to_string(), "secret s https://a.t.example/");
+    within(&own, &["secret s *.t.example x-a", "secret s *.t.example x-b"]);
 }
 
 #[test]
