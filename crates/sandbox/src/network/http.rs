@@ -379,3 +379,30 @@ fn check_head(status: StatusCode, headers: &mut HeaderMap, mask: &Mask) -> Resul
 fn is(value: &HeaderValue, word: &str) -> bool {
     value.as_bytes().eq_ignore_ascii_case(word.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_may_be_less_patient_than_we_are_and_not_more() {
+        let times = |connect, first_byte, idle| Times {
+            connect: Duration::from_secs(connect),
+            first_byte: Duration::from_secs(first_byte),
+            idle: Duration::from_secs(idle),
+        };
+        let wish = |seconds| {
+            let time = Some(Duration::from_secs(seconds));
+            Times::of(Some(RequestOptions {
+                connect_timeout: time,
+                first_byte_timeout: time,
+                between_bytes_timeout: time,
+            }))
+        };
+        assert_eq!(Times::of(None), times(10, 30, 30));
+        assert_eq!(Times::of(Some(RequestOptions::default())), times(10, 30, 30));
+        assert_eq!(wish(3_600), times(10, 30, 30));
+        assert_eq!(wish(20), times(10, 20, 20));
+        assert_eq!(wish(0), times(0, 0, 0));
+    }
+}

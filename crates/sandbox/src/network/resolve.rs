@@ -1,6 +1,7 @@
 //! Names to addresses. Asked once for each request; what comes back is decided address by address.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(super) struct Names {
     /// How often each name of a table was asked for.
     asked: Mutex<BTreeMap<String, usize>>,
     lookups: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Names {
@@ -53,6 +55,7 @@ impl Names {
             resolver,
             asked: Mutex::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            patience: LOOKUP_TIME_MAX,
         }
     }
 
@@ -63,7 +66,7 @@ impl Names {
             vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
         } else {
             match &self.resolver {
-                Resolver::System => self.ask_system(name).await?,
+                Resolver::System => self.ask(name, ask_system).await?,
                 Resolver::Table(table) => self.look_up(table, name),
             }
         };
@@ -79,15 +82,19 @@ impl Names {
         Ok(addresses)
     }
 
-    async fn ask_system(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    /// Asks on a thread of its own, because the answer may not come.
+    async fn ask<F>(&self, name: &str, asker: F) -> Result<Vec<IpAddr>, ResolveError>
+    where
+        F: FnOnce(&str) -> io::Result<Vec<IpAddr>> + Send + 'static,
+    {
         let name = name.to_owned();
         let lookups = Arc::clone(&self.lookups);
-        let answer = timeout(LOOKUP_TIME_MAX, async move {
+        let answer = timeout(self.patience, async move {
             let place = lookups.acquire_owned().await;
             tokio::task::spawn_blocking(move || {
-                let answer = (name.as_str(), 0).to_socket_addrs();
+                let answer = asker(&name);
                 drop(place);
-                answer.map(|found| found.map(|address| address.ip()).collect())
+                answer
             })
             .await
         });
@@ -109,9 +116,16 @@ impl Names {
     }
 }
 
+fn ask_system(name: &str) -> io::Result<Vec<IpAddr>> {
+    let found = (name, 0).to_socket_addrs()?;
+    Ok(found.map(|address| address.ip()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::mpsc;
 
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
@@ -156,5 +170,59 @@ mod tests {
         let names = Names::new(Resolver::System);
         assert_eq!(names.resolve("nothing\0here").await, Err(ResolveError::Unknown));
         assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX);
+    }
+    /// Waits until something is so, which takes a moment.
+    async fn until(what: impl Fn() -> bool) {
+        for _ in 0..500 {
+            if what() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not happen");
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_does_not_answer_is_given_up_and_keeps_its_thread() {
+        let mut names = Names::new(Resolver::System);
+        assert_eq!(names.patience, Duration::from_secs(10));
+        names.patience = Duration::from_millis(50);
+        let (end, may_end) = mpsc::channel::<()>();
+        let silent = move |_: &str| {
+            let _ended = may_end.recv();
+            Ok(vec![ONE])
+        };
+        assert_eq!(names.ask("a.test", silent).await, Err(ResolveError::Timeout));
+        assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX - 1);
+        drop(end);
+        until(|| names.lookups.available_permits() == LOOKUPS_MAX).await;
+    }
+
+    #[tokio::test]
+    async fn only_so_many_threads_wait_for_the_resolver() {
+        let mut names = Names::new(Resolver::System);
+        names.patience = Duration::from_millis(300);
+        let (end, may_end) = mpsc::channel::<()>();
+        let may_end = Arc::new(Mutex::new(may_end));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let asked = (0..=32).map(|_| {
+            let (may_end, begun) = (Arc::clone(&may_end), Arc::clone(&begun));
+            names.ask("a.test", move |_| {
+                begun.fetch_add(1, Relaxed);
+                let _ended = may_end.lock().map(|may_end| may_end.recv());
+                Ok(vec![ONE])
+            })
+        });
+        let answers = futures::future::join_all(asked).await;
+        assert!(
+            answers.iter().all(|answer| *answer == Err(ResolveError::Timeout)),
+            "{answers:?}"
+        );
+        until(|| begun.load(Relaxed) == 32).await;
+        drop(end);
+        until(|| names.lookups.available_permits() == 32).await;
+        assert_eq!(begun.load(Relaxed), 32, "the last never had a thread");
+        names.patience = LOOKUP_TIME_MAX;
+        assert_eq!(names.ask("a.test", |_| Ok(vec![TWO])).await, Ok(vec![TWO]));
     }
 }
