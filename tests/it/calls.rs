@@ -388,3 +388,95 @@ fn what_a_failed_call_moved_is_shown_and_written_down() {
     let ended = home.audit().into_iter().find(|line| line["event"] == "call.end");
     assert_eq!(ended.unwrap()["requests"], 1);
 }
+
+/// A call that has read one file and made another, and from then on asks for nothing of either folder; with the
+/// folders it read from, made a file in, and never touched.
+fn reading() -> (Home, Client, u64, [String; 3]) {
+    let home = Home::new();
+    home.load(&guest("files"));
+    let top = home.path().canonicalize().unwrap();
+    let folders = ["read", "made", "other"].map(|name| {
+        let folder = top.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("a.txt"), "text").unwrap();
+        let uri = format!("fs://{}", folder.display());
+        home.json(&[
+            "permission",
+            "grant",
+            "storage",
+            "files",
+            &uri,
+            "--access",
+            "read,write",
+        ]);
+        folder.display().to_string()
+    });
+    let [read, made, _] = &folders;
+    let steps = [
+        format!("pre r {read}").as_str(),
+        "open f r a.txt r",
+        "read f 4 0",
+        "drop f",
+        format!("pre m {made}").as_str(),
+        "open g m begun wc",
+        "drop g",
+        "loop 1000000000 nothing",
+    ]
+    .join("\n");
+    let mut client = Client::initialized(&home, &[]);
+    let id = send(&mut client, "files_run", json!({ "steps": steps }));
+    let begun = top.join("made/begun");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !begun.exists() {
+        assert!(Instant::now() < deadline, "the call does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    (home, client, id, folders)
+}
+
+/// Revokes a folder in another process; the call must end with this reason.
+#[track_caller]
+fn ended_by_revoking_a_folder(which: usize, access: &[&str], reason: &str) {
+    let (home, mut client, id, folders) = reading();
+    let uri = format!("fs://{}", folders[which]);
+    home.json(&[&["permission", "revoke", "storage", "files", &uri], access].concat());
+    let started = Instant::now();
+    let answer = client.answer(id);
+    let reason = reason.replace("{folder}", &folders[which]);
+    assert_eq!(
+        failure(&answer),
+        format!("the call was ended: its permission to {reason} was revoked")
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    let audit = home.audit();
+    let ended = audit.iter().find(|line| line["event"] == "call.end").unwrap();
+    assert_eq!(ended["outcome"], "revoked", "{ended}");
+}
+
+#[test]
+fn revoking_a_folder_ends_the_call_that_used_it() {
+    ended_by_revoking_a_folder(0, &[], "read `{folder}/a.txt`");
+    ended_by_revoking_a_folder(0, &["--access", "read"], "read `{folder}/a.txt`");
+    ended_by_revoking_a_folder(1, &["--access", "write"], "create `{folder}/begun`");
+}
+
+#[test]
+fn revoking_a_folder_leaves_the_call_alone_that_did_not_use_it() {
+    let (home, mut client, id, [read, _, other]) = reading();
+    for (folder, access) in [(&other, &[][..]), (&read, &["--access", "write"])] {
+        let uri = format!("fs://{folder}");
+        home.json(&[&["permission", "revoke", "storage", "files", &uri], access].concat());
+        let message = client.message(Duration::from_millis(500));
+        assert!(
+            message.is_none_or(|message| message["id"] != id),
+            "it still runs without {folder}"
+        );
+    }
+    // It could have been ended all the time.
+    home.json(&["permission", "reset", "files"]);
+    assert!(failure(&answer(&mut client, id)).starts_with("the call was ended: "));
+}
