@@ -160,7 +160,7 @@ fn binary(name: &str) -> Result<PathBuf> {
 }
 
 /// Where cargo builds.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let metadata = step::cargo()
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .output()

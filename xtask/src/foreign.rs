@@ -336,7 +336,7 @@ fn wit_tool_manifest() -> PathBuf {
 }
 
 /// The writer of bindings and components, built when it is first needed.
-fn wit_tool(toolchain: &Toolchain, arguments: &[&str]) -> Command {
+pub(crate) fn wit_tool(toolchain: &Toolchain, arguments: &[&str]) -> Command {
     let mut command = step::cargo();
     command.env(
         "CARGO_TARGET_DIR",

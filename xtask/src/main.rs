@@ -17,6 +17,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod wasi;
 mod zoo;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +47,8 @@ enum Task {
     Bench(bench::Options),
     /// Let the hostile components loose and print what came of each.
     Zoo(zoo::Options),
+    /// Run the file programs of the WASI test suite.
+    Wasi(wasi::Options),
     /// Run what continuous integration runs (`.ci/run`).
     Ci,
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Zoo(options) => zoo::run(&options),
+        Task::Wasi(options) => wasi::run(&options),
         Task::Ci => step::script(".ci/run"),
     };
     match result {

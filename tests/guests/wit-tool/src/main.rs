@@ -9,7 +9,8 @@ use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 const USAGE: &str = "usage: wit-tool c|go <wit file> <output folder>
-       wit-tool component <core module> <output file> [<wit file>]";
+       wit-tool component <core module> <output file> [<wit file>]
+       wit-tool program <core module> <output file>";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +20,7 @@ fn main() -> Result<()> {
         ["go", wit, folder] => bindings(wit_bindgen_go::Opts::default().build(), wit, folder),
         ["component", core, output] => component(core, output, None),
         ["component", core, output, wit] => component(core, output, Some(wit)),
+        ["program", core, output] => program(core, output),
         _ => bail!(USAGE),
     }
 }
@@ -51,9 +53,32 @@ fn component(core: &str, output: &str, wit: Option<&str>) -> Result<()> {
         let world = resolve.select_world(&[package], None)?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     }
+    encode(&module, output)
+}
+
+/// Makes a component that exports a function of a program built for WASI preview 1.
+///
+/// `wasi:cli/run`, which a program would export, is no tool. So what starts it is called otherwise in the core module:
+/// by a name of the same length, so that nothing else in its bytes moves.
+fn program(core: &str, output: &str) -> Result<()> {
+    const START: &[u8] = b"\x06_start\0";
+    const LAUNCH: &[u8] = b"\x06launch\0";
+    const WORLD: &str = "package suite:program; world program { export launch: func(); }";
+    let mut module = std::fs::read(core).with_context(|| format!("cannot read `{core}`"))?;
+    let found = module.windows(START.len()).position(|bytes| bytes == START);
+    let at = found.with_context(|| format!("`{core}` is not a program"))?;
+    module[at..at + LAUNCH.len()].copy_from_slice(LAUNCH);
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("program.wit", WORLD)?;
+    let world = resolve.select_world(&[package], None)?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    encode(&module, output)
+}
+
+fn encode(module: &[u8], output: &str) -> Result<()> {
     let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
     let component = ComponentEncoder::default()
-        .module(&module)?
+        .module(module)?
         .adapter("wasi_snapshot_preview1", adapter)?
         .validate(true)
         .encode()?;
