@@ -160,7 +160,7 @@ impl<'t> Reader<'t> {
         if matches!(event, Event::Anchor(..)) {
             return Err(at.error("anchors are not read").hint(QUOTE));
         }
-        if event.is_node() {
+        if event.is_node() || matches!(event, Event::DocumentStart(true, _)) {
             self.check_gap(span.start)?;
         }
         // What begins a block is empty, and a document without a mark begins where its value begins.
