@@ -101,7 +101,7 @@ fn programs(suite: &Path) -> Result<Vec<Program>> {
             }
             let manifest: Json = serde_json::from_str(&fs::read_to_string(&manifest)?)?;
             let name = module.file_stem().and_then(|stem| stem.to_str());
-            if let (Some(root), Some(name)) = (manifest["root"].as_str(), name) {
+            if let (Some(root), Some(name)) = (manifest.get("root").and_then(Json::as_str), name) {
                 programs.push(Program {
                     name: name.to_owned(),
                     folder: folder.join(root),
@@ -150,7 +150,10 @@ impl Program {
         done(&["component", "load", path(&component)?])?;
         done(&["policy", "attach", "program", path(&policy)?])?;
         let tools = done(&["tool", "list"])?;
-        let tool = tools["tools"][0]["name"].as_str().context("no tool")?;
+        let tool = tools
+            .pointer("/tools/0/name")
+            .and_then(Json::as_str)
+            .context("no tool")?;
         let output = ours(&["tool", "invoke", tool])?;
         Ok(if output.status.success() {
             Ok(())
