@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// Compares what is loaded with a file that says what is to be loaded, and makes it so.
     #[command(subcommand)]
     Manifest(ManifestCommand),
+    /// Copies the component store, puts a copy back, and checks it.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Shows the whole thing in a minute, offline, on components inside this program.
     Demo,
     /// Shows the settings and where they come from.
@@ -192,6 +195,22 @@ pub(crate) struct UpdateArgs {
     /// Approves what is new at once.
     #[arg(long, requires = "id")]
     pub(crate) approve: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Copies the store as of one moment, while it is in use. Secrets are not in it.
+    Backup {
+        /// A folder that is not there yet, or empty.
+        target: PathBuf,
+    },
+    /// Makes the store from a copy. There must be none yet.
+    Restore {
+        /// The folder of the copy.
+        source: PathBuf,
+    },
+    /// Reads the database and every component, and says what is missing or damaged.
+    Check,
 }
 
 #[derive(Debug, Subcommand)]

@@ -82,6 +82,7 @@ async fn dispatch(command: Command, config: Config, output: Output) -> Result<()
         Command::Policy(command) => commands::policy::run(&config, command, output).await,
         Command::Secret(command) => commands::secret::run(&config, command, output).await,
         Command::Registry(command) => commands::registry::run(&config, command, output).await,
+        Command::Store(command) => commands::store::run(&config, &command, output).await,
         Command::Manifest(command) => commands::manifest::run(&config, command, output).await,
         Command::Demo => commands::demo::run(&config).await,
         Command::Config(command) => commands::config::run(&config, &command, output),

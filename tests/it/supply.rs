@@ -794,3 +794,39 @@ fn what_is_pushed_is_what_is_loaded() {
     );
     assert!(refused.stderr.contains("bad.yaml:2:"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_store_is_copied_checked_and_put_back_with_its_versions_and_revocations() {
+    let (home, registry) = (Home::new(), Registry::start());
+    registry.component("org/n:1", &numbers(&[("one", 1), ("two", 2)]), None);
+    home.json(&["component", "load", &registry.reference("org/n:1")]);
+    registry.component("org/n:1", &numbers(&[("one", 11)]), None);
+    home.json(&["component", "update", "n"]);
+    let bad = format!("sha256:{}", "a".repeat(64));
+    home.json(&["component", "revoke", &bad]);
+    let copied = home.json(&["store", "backup", "copy"]);
+    assert_eq!((&copied["components"], &copied["blobs"]), (&json!(1), &json!(2)));
+    home.fails(&["store", "backup", "copy"], 1);
+    home.fails(&["store", "restore", "copy"], 1);
+
+    let other = Home::new();
+    let copy = home.path().join("copy");
+    other.json(&["store", "restore", copy.to_str().unwrap()]);
+    assert_eq!(other.number("n_one"), 11);
+    other.json(&["component", "rollback", "n"]);
+    assert_eq!(other.number("n_two"), 2);
+    assert_eq!(other.json(&["store", "check"])["missing"], json!([]));
+    let digest = other.state("n")["digest"]
+        .as_str()
+        .unwrap()
+        .replace("sha256:", "");
+    let blob = other.store().join("blobs/sha256").join(digest);
+    std::fs::remove_file(blob).unwrap();
+    let checked = other.run(&["store", "check"]);
+    assert_eq!(checked.code, 1);
+    assert!(
+        checked.stdout.contains("\"missing\": [\n    \"sha256:"),
+        "{}",
+        checked.stdout
+    );
+}

@@ -86,7 +86,10 @@ pub use wassette_sandbox::{
 };
 pub use wassette_secrets::{Backend, ParseSecretNameError, SecretName, Secrets, SecretsConfig, SecretsError};
 pub use wassette_signature::SigningKey;
-pub use wassette_store::{ComponentId, Digest, ParseComponentIdError, ParseReferenceError, Reference};
+pub use wassette_store::{
+    BackupError, CheckReport, ComponentId, Copied, Digest, ParseComponentIdError, ParseReferenceError,
+    Reference,
+};
 pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};
 
 /// Loads at a time; others wait. Each may hold a component of the largest size in memory.
@@ -288,6 +291,34 @@ impl Host {
             return Ok(());
         }
         self.rebuild().await
+    }
+
+    /// Copies the store as of one moment to a folder that is not there yet or empty. It holds no secrets and no keys.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; the folder is then as it was.
+    pub async fn backup(&self, target: &Path) -> Result<Copied, BackupError> {
+        self.inner.store.backup(target).await
+    }
+
+    /// Makes a store from a copy, in a folder that is not there yet or empty. Everything in it is verified first.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; the folder is then as it was.
+    pub async fn restore(source: &Path, folder: &Path) -> Result<Copied, BackupError> {
+        Store::restore(source, folder).await
+    }
+
+    /// Reads the database and every component that a record or a version needs. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Store`] when the database is damaged; what is wrong with components is reported.
+    pub async fn check_store(&self) -> Result<CheckReport, HostError> {
+        let checked = self.inner.store.check(|_done, _total| {}).await;
+        checked.map_err(|source| HostError::Store { source })
     }
 
     /// Whether a registry takes these credentials.
