@@ -284,11 +284,16 @@ fn only(grant: &Grant) -> Policy {
     Policy::empty().granting(grant).unwrap()
 }
 
-/// What a rule is for, and not what it brings along with others.
-fn is_proper(access: &AccessText) -> bool {
+/// Whether it is about a folder that is only the way to what was granted, and shows only that.
+fn is_way(authority: &Authority, access: &AccessText) -> bool {
+    matches!(access, AccessText::File { path, .. } if authority.locate(path) == crate::Place::Above)
+}
+
+/// What the one rule of a policy is for, and not what it brings along with others.
+fn is_proper(granted: &Authority, access: &AccessText) -> bool {
     match access {
-        AccessText::File { operation, path } => {
-            *operation != crate::FileOperation::Inspect && !matches!(path.as_str(), "/" | "/r")
+        AccessText::File { operation, .. } => {
+            *operation != crate::FileOperation::Inspect && !is_way(granted, access)
         }
         AccessText::SocketAddress { address, .. } => address.port() != 0,
         AccessText::Http(target) => matches!(target.host(), crate::Host::Name(_)),
@@ -424,9 +429,9 @@ proptest! {
 
     #[test]
     fn what_is_revoked_is_gone(policy in policies(), grant in grant(), accesses in vec(access(), 40)) {
-        let (revoked, granted) = (policy.revoking(&grant), only(&grant));
-        for access in accesses.iter().filter(|access| is_proper(access)) {
-            prop_assert!(!allows(&granted, access) || !allows(&revoked, access), "{access} {:?}", revoked.rules());
+        let (revoked, granted) = (policy.revoking(&grant), alone(&only(&grant)));
+        for access in accesses.iter().filter(|access| is_proper(&granted, access)) {
+            prop_assert!(!allowed(&granted, access) || !allows(&revoked, access), "{access} {:?}", revoked.rules());
         }
         prop_assert!(matches!(policy.diff(&revoked).relation, Relation::Equal | Relation::Narrower));
         prop_assert_eq!(revoked.revoking(&grant), revoked);
@@ -437,10 +442,10 @@ proptest! {
         let Ok(after) = policy.granting(&grant) else {
             return Ok(());
         };
-        let granted = only(&grant);
+        let granted = alone(&only(&grant));
         let denials = after.denials_of(&grant);
-        for access in accesses.iter().filter(|access| is_proper(access)) {
-            if allows(&granted, access) && !allows(&after, access) {
+        for access in accesses.iter().filter(|access| is_proper(&granted, access)) {
+            if allowed(&granted, access) && !allows(&after, access) {
                 prop_assert!(!denials.is_empty(), "{access}");
             }
         }
