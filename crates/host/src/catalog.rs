@@ -11,11 +11,11 @@ use crate::locked::Locked;
 use crate::protect::Protection;
 use crate::revocation::{Revocations, text};
 use crate::secrets::Variables;
+use crate::state::{ComponentState, Unavailable};
 use crate::trust;
 use crate::version::{Approved, Offer, Provenance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use wassette_policy::{Authority, Effect, Limits, ParseOptions, Policy};
 use wassette_sandbox::Surroundings;
@@ -107,67 +107,6 @@ pub struct Component {
     pub(crate) surroundings: Arc<Surroundings>,
     /// The secrets its calls may use.
     pub(crate) secrets: Vec<SecretName>,
-}
-
-/// Whether a component can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ComponentState {
-    /// Its tools are offered.
-    Ready,
-    /// What was approved is offered; what is new in it is withheld until a person approves it.
-    Quarantined,
-    /// It is listed, its tools are not, because it is revoked.
-    Revoked(Unavailable),
-    /// It is listed, its tools are not, for this reason.
-    Unavailable(Unavailable),
-}
-
-impl ComponentState {
-    /// Why it cannot be used, if it cannot.
-    #[must_use]
-    pub fn fault(&self) -> Option<&Unavailable> {
-        match self {
-            Self::Ready | Self::Quarantined => None,
-            Self::Revoked(fault) | Self::Unavailable(fault) => Some(fault),
-        }
-    }
-
-    /// The word for it.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Quarantined => "quarantined",
-            Self::Revoked(_) => "revoked",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-/// Why a component cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    /// For the operator: rules, with their paths.
-    pub reason: String,
-    /// For agents: no path of this machine, and nothing of the ceiling.
-    pub told: String,
-}
-
-impl Unavailable {
-    /// The same for everybody.
-    fn plain(reason: String) -> Self {
-        Self {
-            told: reason.clone(),
-            reason,
-        }
-    }
-
-    fn because(told: &str, detail: impl fmt::Display) -> Self {
-        Self {
-            reason: format!("{told}: {detail}"),
-            told: told.to_owned(),
-        }
-    }
 }
 
 /// A tool and where it belongs.

@@ -7,9 +7,9 @@
 //! Long because every error has its text, its kind, its hint and its words for agents here, and nowhere else.
 
 use crate::call::CallId;
-use crate::catalog::Unavailable;
 use crate::feed::FeedError;
 use crate::protect::ProtectError;
+use crate::state::Unavailable;
 use crate::version::Difference;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
