@@ -211,7 +211,8 @@ impl Host {
             .begin(&begin, actor)
             .map_err(|source| HostError::Audit { source })?;
         let outcome = match self.permit(command, actor).await {
-            Ok(command) => self.perform(command, actor, progress).await,
+            // On the heap: what a command may wait for is too much for the stack of a thread, unoptimised.
+            Ok(command) => Box::pin(self.perform(command, actor, progress)).await,
             Err(error) => Err(error),
         };
         let reason = outcome.as_ref().err().map(HostError::agent_text);
@@ -228,7 +229,9 @@ impl Host {
         progress: &dyn Progress,
     ) -> Result<Outcome, HostError> {
         match command {
-            Command::Load(request) => self.load(request, actor, progress).await.map(Outcome::Loaded),
+            Command::Load(request) => Box::pin(self.load(request, actor, progress))
+                .await
+                .map(Outcome::Loaded),
             Command::Update(request) => self.update(request, progress).await.map(Outcome::Loaded),
             Command::Rollback(id, digest) => self.rollback(&id, digest, progress).await.map(Outcome::Loaded),
             Command::Approve(id, requested) => self.approve(&id, requested).await,

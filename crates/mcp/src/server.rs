@@ -153,7 +153,7 @@ impl Server {
             }
             let (reporter, mut forwarding) = reporter(ctx);
             let result = forwarding
-                .alongside(self.desk(&reporter).call(builtin, &arguments))
+                .alongside(Box::pin(self.desk(&reporter).call(builtin, &arguments)))
                 .await;
             forwarding.finish(reporter).await;
             return result;
