@@ -330,8 +330,8 @@ impl Needs {
     }
 
     fn is_allowed_by(&self, rule: &StorageRule, path: &AbsolutePath) -> bool {
-        let access = rule.access();
-        let is_enough = (!self.read || access.read) && (!self.write || access.write);
+        // Reading comes with each allow rule.
+        let is_enough = !self.write || rule.access().write;
         let pattern = rule.pattern().segments();
         is_enough
             && if self.tree {

@@ -79,6 +79,19 @@ impl Ord for Rate {
     }
 }
 
+impl Rate {
+    /// As many calls at once as the one that accepts fewer, at the pace of the slower.
+    fn below(self, other: Self) -> Self {
+        let slower = self.min(other);
+        let calls = self.calls.min(other.calls);
+        // Rounded up, so that it is not faster.
+        let nanoseconds =
+            (u128::from(calls) * slower.per.as_nanos()).div_ceil(u128::from(slower.calls.max(1)));
+        let per = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        Self { calls, per }
+    }
+}
+
 impl PartialOrd for Rate {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -286,6 +299,24 @@ enum Amount {
     Rate(Rate),
 }
 
+impl Amount {
+    /// Whether it lets anything through that the other does not.
+    fn exceeds(self, most: Self) -> bool {
+        match (self, most) {
+            (Self::Rate(own), Self::Rate(most)) => own > most || own.calls > most.calls,
+            (own, most) => own > most,
+        }
+    }
+
+    /// The largest amount that lets nothing through which either does not.
+    fn below(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::Rate(own), Self::Rate(most)) => Self::Rate(own.below(most)),
+            (own, most) => own.min(most),
+        }
+    }
+}
+
 /// Why a text is not an amount of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -418,13 +449,8 @@ impl LimitSettings {
         self.0.get(&key).map(|amount| key.text(*amount))
     }
 
-    /// How one limit compares with that of other settings; `None` where either leaves it out.
-    #[must_use]
-    pub fn compare(&self, other: &Self, key: LimitKey) -> Option<Ordering> {
-        Some(self.0.get(&key)?.cmp(other.0.get(&key)?))
-    }
-
-    /// The larger of each limit; one that only one of them sets is taken as it is.
+    /// The larger of each limit; one that only one of them sets is taken as it is. Of two rates it is the one
+    /// that accepts more calls in the long run, though it may accept fewer at once.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut joined = self.0.clone();
@@ -435,13 +461,18 @@ impl LimitSettings {
         Self(joined)
     }
 
-    /// The limits that are set higher than in the ceiling.
+    /// The limits that are set higher than in the ceiling. A rate is higher when it accepts more calls in the
+    /// long run, and also when it accepts more at once.
     pub fn exceeding<'a>(&'a self, ceiling: &'a Self) -> impl Iterator<Item = LimitKey> + 'a {
-        self.keys()
-            .filter(|key| self.compare(ceiling, *key) == Some(Ordering::Greater))
+        let limits = self.0.iter().filter(|(key, own)| {
+            let most = ceiling.0.get(key);
+            most.is_some_and(|most| own.exceeds(*most))
+        });
+        limits.map(|(key, _)| *key)
     }
 
-    /// What holds for a call: what is set here, else the default, and never more than the ceiling sets.
+    /// What holds for a call: what is set here, else the default, and never more than the ceiling sets. Of two
+    /// rates that is one that accepts no more than either, neither at once nor in the long run.
     #[must_use]
     pub fn effective(&self, defaults: &Limits, ceiling: Option<&Self>) -> Limits {
         let mut limits = defaults.clone();
@@ -449,9 +480,8 @@ impl LimitSettings {
             limits.replace(*key, *amount);
         }
         for (key, most) in ceiling.iter().flat_map(|ceiling| &ceiling.0) {
-            if limits.amount(*key).is_none_or(|amount| amount > *most) {
-                limits.replace(*key, *most);
-            }
+            let amount = limits.amount(*key).map_or(*most, |amount| amount.below(*most));
+            limits.replace(*key, amount);
         }
         limits
     }

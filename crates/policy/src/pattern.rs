@@ -341,6 +341,14 @@ impl SourcePattern {
             Some(_) | None => (text, false),
         };
         let glob = text_pattern(Field::Source, text)?;
+        if !can_match_a_reference(text, deep) {
+            return Err(
+                RuleError::new(Field::Source, format!("no reference is like `{}`", Shown(text))).hint(
+                    "write `oci://ghcr.io/org/*`, `https://example.com/**`, `file:///srv/**` or `starter:*`; `oci://**` \
+                     is every registry",
+                ),
+            );
+        }
         if deep && glob.as_literal().is_none() {
             return Err(RuleError::new(Field::Source, "the pattern has both `*` and `**`"));
         }
@@ -376,6 +384,17 @@ impl fmt::Display for SourcePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.glob, if self.deep { "**" } else { "" })
     }
+}
+
+/// Whether any reference can match. Behind a registry or a server there always is a `/`, which no `*` stands for.
+fn can_match_a_reference(text: &str, deep: bool) -> bool {
+    let behind_server = |scheme| {
+        let rest: Option<&str> = text.strip_prefix(scheme);
+        rest.is_some_and(|rest| deep && rest.is_empty() || rest.contains('/'))
+    };
+    text.starts_with("starter:")
+        || text.starts_with("file:///")
+        || ["oci://", "https://"].into_iter().any(behind_server)
 }
 
 fn text_pattern(field: Field, text: &str) -> Result<Glob, RuleError> {

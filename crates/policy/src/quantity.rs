@@ -238,21 +238,18 @@ fn split(text: &str) -> Result<(Decimal, &str), ParseLimitError> {
     if whole.len() > WHOLE_DIGITS_MAX {
         return Err(too_large(text));
     }
-    let digits = format!("{whole}{fraction}");
-    let parsed = if digits.is_empty() { Ok(0) } else { digits.parse() };
-    match (parsed, u32::try_from(fraction.len())) {
-        (Ok(digits), Ok(places)) if fraction.len() <= FRACTION_DIGITS_MAX => Ok((
-            Decimal {
-                digits,
-                divisor: 10_u128.pow(places),
-            },
-            unit,
-        )),
-        _ => Err(ParseLimitError {
+    if fraction.len() > FRACTION_DIGITS_MAX {
+        return Err(ParseLimitError {
             message: format!("`{}` has too many digits", shown(text)),
             hint: None,
-        }),
+        });
     }
+    let digits = whole.bytes().chain(fraction.bytes());
+    let number = Decimal {
+        digits: digits.fold(0, |number, digit| number * 10 + u128::from(digit - b'0')),
+        divisor: fraction.bytes().fold(1, |divisor, _| divisor * 10),
+    };
+    Ok((number, unit))
 }
 
 fn scale_of(units: &[(&str, u128)], unit: &str) -> Option<u128> {

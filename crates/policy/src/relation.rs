@@ -103,7 +103,8 @@ impl Policy {
     /// the ceiling together allow what one rule grants.
     ///
     /// A limit counts where both set it, since whatever is left out is lowered to the ceiling's without a word;
-    /// the same holds for the tools that the ceiling hides.
+    /// the same holds for the tools that the ceiling hides. So what is within a ceiling that leaves a limit out
+    /// can exceed one that this ceiling is within.
     ///
     /// # Errors
     ///

@@ -215,10 +215,6 @@ impl SignatureRule {
         if let Some((message, hint)) = contradiction {
             return Err(RuleError::new(Field::Signers, message).hint(hint));
         }
-        if source.to_string().ends_with("://*") {
-            let message = format!("`{source}` matches nothing: a `*` ends at the next `/`");
-            return Err(RuleError::new(Field::Source, message).hint(format!("write `{source}*`")));
-        }
         if signers.len() > SIGNERS_MAX {
             let message = format!("more than {SIGNERS_MAX} signers");
             return Err(RuleError::new(Field::Signers, message).hint("write several rules"));

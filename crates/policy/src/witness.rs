@@ -437,8 +437,7 @@ fn paths(
                 patterns,
             );
             let mut parts = next.open.iter().chain(&next.exact).chain(&next.deep);
-            let matters = patterns.is_empty() || parts.any(|at| counts(*at));
-            if matters && !seen.contains(&next) {
+            if patterns.is_empty() || parts.any(|at| counts(*at)) {
                 let path = format!("{path}/{segment}");
                 waiting.insert((path.len(), path, next));
             }

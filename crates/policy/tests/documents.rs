@@ -451,66 +451,66 @@ fn the_first_rule_that_matches_decides() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn a_mistake_in_a_rule_about_signatures_is_told_with_its_line_and_column() {
-    let rule = |rest: &str| signed(&format!("  - {{source: a, {rest}}}"));
+    let rule = |rest: &str| signed(&format!("  - {{source: \"oci://**\", {rest}}}"));
     let table = [
-        ("mode: on", "3:23: `on` is not a mode"),
-        ("mode: [off]", "3:23: `mode` must be a text, not a list"),
+        ("mode: on", "3:32: `on` is not a mode"),
+        ("mode: [off]", "3:32: `mode` must be a text, not a list"),
         (
             "mode: require",
             "3:5: nobody is named whose signature is required",
         ),
-        ("signers: []", "3:26: nobody is named whose signature is required"),
+        ("signers: []", "3:35: nobody is named whose signature is required"),
         (
             "mode: off, signers: [{identity: a, issuer: i}]",
-            "3:37: signers are named, and nobody looks at signatures",
+            "3:46: signers are named, and nobody looks at signatures",
         ),
         (
             "signer: []",
-            "3:17: `signer` is not a key of a rule of `signatures`",
+            "3:26: `signer` is not a key of a rule of `signatures`",
         ),
-        ("signers: [{identity: a}]", "3:27: `issuer` is missing"),
-        ("signers: [{issuer: i}]", "3:27: `identity` is missing"),
-        ("signers: [{}]", "3:27: this names nobody"),
+        ("signers: [{identity: a}]", "3:36: `issuer` is missing"),
+        ("signers: [{issuer: i}]", "3:36: `identity` is missing"),
+        ("signers: [{}]", "3:36: this names nobody"),
         (
             "signers: [{identity: a, issuer: i, subject: b}]",
-            "3:52: `subject` is not a key of a signer",
+            "3:61: `subject` is not a key of a signer",
         ),
         (
             "signers: [{identity: \"\", issuer: i}]",
-            "3:38: an identity has 1 to 2048 visible ASCII characters",
+            "3:47: an identity has 1 to 2048 visible ASCII characters",
         ),
         (
             "signers: [{identity: a b, issuer: i}]",
-            "3:38: an identity has 1 to 2048 visible ASCII characters",
+            "3:47: an identity has 1 to 2048 visible ASCII characters",
         ),
         (
             "signers: [{identity: \"*\", issuer: i}]",
-            "3:38: `*` would let in too many, or nobody",
+            "3:47: `*` would let in too many, or nobody",
         ),
         (
             "signers: [{identity: \"https://github.com/*\", issuer: i}]",
-            "3:38: `*` would let in too many, or nobody",
+            "3:47: `*` would let in too many, or nobody",
         ),
         (
             "signers: [{identity: a, issuer: \"\"}]",
-            "3:49: an issuer has 1 to 2048 visible ASCII characters",
+            "3:58: an issuer has 1 to 2048 visible ASCII characters",
         ),
         (
             "signers: [{identity: a, issuer: \"https://*\"}]",
-            "3:49: an issuer has no `*`, no `@@`, and no `@` at its beginning",
+            "3:58: an issuer has no `*`, no `@@`, and no `@` at its beginning",
         ),
         (
             "signers: [{key: k, issuer: i}]",
-            "3:28: a signer is a key, or an identity and its issuer, not both",
+            "3:37: a signer is a key, or an identity and its issuer, not both",
         ),
-        ("signers: [{key: k}]", "3:33: not one public key in PEM"),
+        ("signers: [{key: k}]", "3:42: not one public key in PEM"),
         (
             "signers: [{key: \"-----BEGIN PRIVATE KEY-----\"}]",
-            "3:33: this is a private key: take it out of here, and give its public half",
+            "3:42: this is a private key: take it out of here, and give its public half",
         ),
         (
             "signers: [{key: \"-----BEGIN PUBLIC KEY-----\\nAAA\\n-----END PUBLIC KEY-----\"}]",
-            "3:33: what stands between the first and the last line of the key is not base64",
+            "3:42: what stands between the first and the last line of the key is not base64",
         ),
     ];
     let outcomes: Vec<_> = table.iter().map(|(rest, _)| rule(rest)).collect();
@@ -522,9 +522,9 @@ fn a_mistake_in_a_rule_about_signatures_is_told_with_its_line_and_column() {
     refused("  - {source: \"\", mode: warn}", "3:14: the pattern is empty");
     refused(
         "  - {source: \"oci://*\", mode: warn}",
-        "3:14: `oci://*` matches nothing: a `*` ends at the next `/`",
+        "3:14: no reference is like `oci://*`",
     );
-    let without_issuer = "version: \"1.0\"\nsignatures: [{source: a, signers: [{identity: a}]}]";
+    let without_issuer = "version: \"1.0\"\nsignatures: [{source: \"oci://**\", signers: [{identity: a}]}]";
     let error = Ceiling::parse(without_issuer, &ParseOptions::default()).expect_err("no issuer");
     let hint = "an identity means nothing without who confirmed it: `issuer: \"https://token.actions.githubusercontent.com\"`";
     assert_eq!(error.hint_text(), Some(hint));

@@ -276,7 +276,7 @@ proptest! {
     #[test]
     fn a_printed_ceiling_is_the_same_ceiling(
         rules in rules(),
-        sources in option::of(present("[a-z:/.*é\"]{1,9}".prop_map(|text| SourcePattern::new(&text).ok()), 4)),
+        sources in option::of(present("(starter:|file:///|oci://|https://)[a-z:/.*é\"]{1,9}".prop_map(|text| SourcePattern::new(&text).ok()), 4)),
     ) {
         let Ok(policy) = Policy::new(rules) else { return Ok(()) };
         let ceiling = Ceiling::new(policy, sources);

@@ -145,6 +145,17 @@ pub(super) fn of(error: &ScanError) -> ParsePolicyError {
     at.error(kind.to_string())
 }
 
+/// Escapes of YAML that neither JSON nor people use.
+pub(super) fn has_rare_escape(source: &str) -> bool {
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' && matches!(chars.next(), Some('N' | '_' | 'L' | 'P' | '\t')) {
+            return true;
+        }
+    }
+    false
+}
+
 pub(super) fn too_deep(at: Position) -> ParsePolicyError {
     at.error(format!("the nesting is deeper than {DEPTH_MAX}"))
 }

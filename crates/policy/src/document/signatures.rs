@@ -30,14 +30,8 @@ fn rule(node: &Node) -> Result<SignatureRule, ParsePolicyError> {
             .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    SignatureRule::new(pattern, mode, signers).map_err(|error| {
-        let key = if error.field() == Field::Source {
-            "source"
-        } else {
-            "signers"
-        };
-        from_rule(&error, map.nearest(key, None))
-    })
+    SignatureRule::new(pattern, mode, signers)
+        .map_err(|error| from_rule(&error, map.nearest("signers", None)))
 }
 
 /// One of three words. `off` needs no quotes: here nothing else can be meant, whichever YAML somebody has in mind.

@@ -160,7 +160,11 @@ impl<'t> Reader<'t> {
         if matches!(event, Event::Anchor(..)) {
             return Err(at.error("anchors are not read").hint(QUOTE));
         }
-        if event.is_node() || matches!(event, Event::DocumentStart(true, _)) {
+        let is_written = matches!(
+            event,
+            Event::DocumentStart(true, _) | Event::SequenceEnd | Event::MappingEnd
+        ) && !is_missing(span);
+        if event.is_node() || is_written {
             self.check_gap(span.start)?;
         }
         // What begins a block is empty, and a document without a mark begins where its value begins.
@@ -196,6 +200,15 @@ impl<'t> Reader<'t> {
     fn check_gap(&self, to: Marker) -> Result<(), ParsePolicyError> {
         for (offset, line) in self.gap(self.end, to) {
             let at = |index: usize| self.place_of(self.end, offset + index);
+            // The byte before an index; a line break before the first.
+            let before = |index: usize| match (offset + index).checked_sub(1) {
+                Some(index) => self.text.as_bytes().get(index).copied(),
+                None => Some(b'\n'),
+            };
+            let is_comment = self.text.as_bytes().get(offset + line.len()) == Some(&b'#');
+            if is_comment && !matches!(before(line.len()), Some(b' ' | b'\t' | b'\n')) {
+                return Err(at(line.len()).error("a comment needs a space before it"));
+            }
             if line.starts_with("...") {
                 return Err(at(0).error("there is no document before its end"));
             }
@@ -210,7 +223,7 @@ impl<'t> Reader<'t> {
             let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
             // Blank lines and comments may have any indentation.
             let is_before_value = indent < line.trim_end().len() || offset + line.len() == bytes(to);
-            let is_line = offset == 0 || self.text.as_bytes().get(offset - 1) == Some(&b'\n');
+            let is_line = before(0) == Some(b'\n');
             let tab = line.get(..indent).and_then(|indent| indent.find('\t'));
             if let Some(index) = tab.filter(|_| is_line && is_before_value && self.flow_depth == 0) {
                 return Err(at(index).error("a tab cannot indent").hint("indent with spaces"));
@@ -275,7 +288,7 @@ impl<'t> Reader<'t> {
                 .error("text over several lines is not read")
                 .hint("write it in quotes on one line; check the indentation of the next line"));
         }
-        if style == ScalarStyle::DoubleQuoted && has_rare_escape(source) {
+        if style == ScalarStyle::DoubleQuoted && mistakes::has_rare_escape(source) {
             return Err(at.error("an escape in this text is not known").hint(ESCAPE));
         }
         Ok(match text {
@@ -360,17 +373,6 @@ impl<'t> Reader<'t> {
         }
         Ok(())
     }
-}
-
-/// Escapes of YAML that neither JSON nor people use.
-fn has_rare_escape(source: &str) -> bool {
-    let mut chars = source.chars();
-    while let Some(c) = chars.next() {
-        if c == '\\' && matches!(chars.next(), Some('N' | '_' | 'L' | 'P' | '\t')) {
-            return true;
-        }
-    }
-    false
 }
 
 /// Whether nothing is written where the grammar wants a value.

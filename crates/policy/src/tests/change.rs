@@ -168,6 +168,37 @@ fn a_grant_that_contradicts_is_refused() {
 }
 
 #[test]
+fn a_grant_says_its_rule() {
+    for (line, text) in [
+        ("fs allow read /a", "storage allow \"fs:///a\" access read"),
+        (
+            "net allow host=a.example.com",
+            "network allow host \"a.example.com\"",
+        ),
+        ("env A", "environment allow \"A\""),
+        (
+            "secret t a.example.com x-key",
+            "secret \"t\" host \"a.example.com\" header \"x-key\"",
+        ),
+    ] {
+        assert_eq!(&**grant(line).text(), text);
+    }
+}
+
+#[test]
+fn a_grant_is_refused_when_nobody_can_say_what_denies_it() {
+    let lines: Vec<String> = (0..1100)
+        .map(|number| format!("fs deny /a/b{number}*e{number}"))
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let policy = policy(&lines);
+    assert_eq!(
+        policy.granting(&grant("fs allow read /a/*/x")),
+        Err(GrantError::TooManyCases)
+    );
+}
+
+#[test]
 fn revoking_removes_the_rules_it_covers() {
     revoking(&["fs allow read /a"], "fs allow read /a", &[]);
     revoking(&["fs allow write /a"], "fs allow read /a", &[]);

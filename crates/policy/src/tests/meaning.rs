@@ -2,9 +2,10 @@
 //!
 //! Long because it is one table for each sentence of docs/policy.md.
 
-use super::{authority, below, check};
+use super::{authority, below, check, policy};
 use crate::{
-    AbsolutePath, Access, AccessKind, Authority, Denied, Layer, Limits, Mount, Place, SecretUse, Variable,
+    AbsolutePath, Access, AccessKind, AccessText, Authority, Denied, Layer, Limits, Mount, Place, SecretUse,
+    Variable,
 };
 
 #[test]
@@ -215,6 +216,17 @@ fn the_guest_sees_a_grant_where_the_rule_says() {
     assert_eq!(locate("/data/others"), inside(&data, "others"));
     assert_eq!(locate("/"), Place::Above);
     assert_eq!(locate("/database"), Place::Outside);
+}
+
+#[test]
+fn a_place_that_no_path_of_the_machine_can_name_is_denied() {
+    let long = "a".repeat(4000);
+    let authority = authority(&[&format!("fs allow read /{long} guest=/g")]);
+    let below = "b".repeat(94);
+    check(
+        &authority,
+        &[&format!("yes read /g/{below}"), &format!("no read /g/{below}b")],
+    );
 }
 
 #[test]
@@ -854,6 +866,14 @@ fn both_layers_must_allow() {
     );
     assert!(authority.has_network());
     assert!(!below(&["net allow host=a.example.com"], &[]).has_network());
+    for line in [
+        "net allow host=*.example.com",
+        "net allow cidr=10.0.0.0/8",
+        "net allow host=10.0.0.5",
+    ] {
+        assert!(super::authority(&[line]).has_network());
+    }
+    assert!(!super::authority(&["net deny host=*"]).has_network());
     assert!(authority.offers_tool("list"));
     assert!(!authority.offers_tool("delete-all"));
 }
@@ -914,17 +934,155 @@ fn what_has_no_meaning_is_denied() {
         text: "../a",
         why: "the path leads out of the root",
     };
-    assert_eq!(authority.authorize(&access).unwrap_err().layer, Layer::Granted);
+    assert_eq!(
+        authority.authorize(&access).unwrap_err(),
+        Denied {
+            access: "reach `../a`".to_owned(),
+            lacks: "a meaning: the path leads out of the root".to_owned(),
+            layer: Layer::Granted,
+            rule: None,
+        }
+    );
+    assert_eq!(access.kind(), AccessKind::File);
+    check(&authority, &["no lookup a..example.com"]);
 }
 
 #[test]
-fn limits_are_the_smaller_of_what_is_set() {
-    let limits = |granted: &[&str], ceiling: &[&str]| below(granted, ceiling).limits().memory_bytes;
-    assert_eq!(limits(&[], &[]), Limits::DEFAULT.memory_bytes);
-    assert_eq!(limits(&["limit memory 512Mi"], &[]), 512 << 20);
+fn each_access_says_what_it_is_and_what_it_lacks() {
+    let at = "https://a.example:8443";
+    for (text, kind, shown, lacks) in [
+        (
+            "read /a",
+            AccessKind::File,
+            "read `/a`",
+            "a storage grant for `fs:///a` with read",
+        ),
+        (
+            "list /a",
+            AccessKind::File,
+            "list `/a`",
+            "a storage grant for `fs:///a` with read",
+        ),
+        (
+            "inspect /a",
+            AccessKind::File,
+            "inspect `/a`",
+            "a storage grant for `fs:///a` with read",
+        ),
+        (
+            "write /a",
+            AccessKind::File,
+            "write `/a`",
+            "a storage grant for `fs:///a` with write",
+        ),
+        (
+            "create /a",
+            AccessKind::File,
+            "create `/a`",
+            "a storage grant for `fs:///a` with write",
+        ),
+        (
+            "remove /a",
+            AccessKind::File,
+            "remove `/a`",
+            "a storage grant for `fs:///a` with write",
+        ),
+        (
+            "rename /a",
+            AccessKind::File,
+            "rename `/a`",
+            "a storage grant for `fs:///a` with write",
+        ),
+        (
+            &format!("GET {at}/b"),
+            AccessKind::Http,
+            "GET `https://a.example:8443/b`",
+            "a network grant for `https://a.example:8443`",
+        ),
+        (
+            &format!("dial 10.0.0.5 for GET {at}/b"),
+            AccessKind::Http,
+            "dial 10.0.0.5 for `https://a.example:8443`",
+            "a network grant by cidr that names the address 10.0.0.5",
+        ),
+        (
+            "lookup a",
+            AccessKind::Resolve,
+            "look up `a`",
+            "a network grant that names `a`",
+        ),
+        (
+            "open udp",
+            AccessKind::Socket,
+            "open a udp socket",
+            "a network grant by cidr, port and protocol udp",
+        ),
+        (
+            "bind tcp 10.0.0.5:80",
+            AccessKind::Socket,
+            "bind tcp 10.0.0.5:80",
+            "a network grant by cidr for 10.0.0.5, port 80 and protocol tcp",
+        ),
+        (
+            "listen tcp [::1]:80",
+            AccessKind::Socket,
+            "listen at tcp [::1]:80",
+            "a network grant by cidr for ::1, port 80 and protocol tcp",
+        ),
+        (
+            "connect udp 10.0.0.5:80",
+            AccessKind::Socket,
+            "connect to udp 10.0.0.5:80",
+            "a network grant by cidr for 10.0.0.5, port 80 and protocol udp",
+        ),
+        (
+            "send udp 10.0.0.5:80",
+            AccessKind::Socket,
+            "send to udp 10.0.0.5:80",
+            "a network grant by cidr for 10.0.0.5, port 80 and protocol udp",
+        ),
+        (
+            "receive udp 10.0.0.5:80",
+            AccessKind::Socket,
+            "receive from udp 10.0.0.5:80",
+            "a network grant by cidr for 10.0.0.5, port 80 and protocol udp",
+        ),
+        (
+            "env A",
+            AccessKind::Environment,
+            "read environment variable `A`",
+            "a grant for the environment variable `A`",
+        ),
+        (
+            &format!("secret t {at}/b"),
+            AccessKind::Secret,
+            "use secret `t` for `https://a.example:8443`",
+            "a grant for the secret `t` at `https://a.example:8443`",
+        ),
+    ] {
+        let access = AccessText::parse(text).unwrap();
+        let access = *access.accesses().last().unwrap();
+        assert_eq!(access.kind(), kind);
+        let denied = authority(&[]).authorize(&access).unwrap_err();
+        assert_eq!((denied.access.as_str(), denied.lacks.as_str()), (shown, lacks));
+    }
+    assert_eq!(Access::Environment.kind(), AccessKind::Environment);
+    let denied = authority(&[]).authorize(&Access::Environment).unwrap_err();
     assert_eq!(
-        limits(&["limit memory 512Mi"], &["limit memory 256Mi"]),
-        256 << 20
+        denied.to_string(),
+        "denied: read environment variables; it lacks a grant for each environment variable it needs"
     );
-    assert_eq!(limits(&["limit memory 16Mi"], &["limit memory 256Mi"]), 16 << 20);
+}
+
+#[test]
+fn the_layers_can_be_looked_at() {
+    let own = ["fs allow read /a"];
+    let layers = below(&own, &["fs allow read /a/b"]);
+    assert_eq!(layers.granted(), &policy(&own));
+    assert_eq!(layers.ceiling(), Some(&policy(&["fs allow read /a/b"])));
+    assert_eq!(authority(&own).ceiling(), None);
+    let nothing = Authority::nothing(Limits::DEFAULT);
+    assert_eq!((nothing.granted(), nothing.ceiling()), (&policy(&[]), None));
+    assert_eq!((nothing.limits(), nothing.mounts()), (&Limits::DEFAULT, &[][..]));
+    assert!(!nothing.has_network());
 }

@@ -4,7 +4,9 @@
 
 mod change;
 mod laws;
+mod limits;
 mod meaning;
+mod paths;
 mod relation;
 mod rules;
 mod urls;

@@ -373,6 +373,28 @@ fn an_address_that_is_looked_up_is_compared() {
 }
 
 #[test]
+fn a_name_below_a_wildcard_is_a_new_one() {
+    exceeds(
+        &["net allow host=*.example.com"],
+        &[
+            "net allow host=any.example.com",
+            "net allow host=anyx.example.com",
+            "net allow host=*.anyxx.example.com",
+        ],
+        "network allow host \"*.example.com\"",
+        None,
+    );
+}
+
+#[test]
+fn what_is_longer_than_any_path_is_not_compared() {
+    let [own, deny] = ["b", "c"].map(|letter| letter.repeat(2050));
+    let (own, deny) = (format!("fs allow read /a/{own}*"), format!("fs deny /a/*{deny}"));
+    within(&[&own], &["fs allow read /a", &deny]);
+    within(&[&own], &[&own, &deny]);
+}
+
+#[test]
 fn a_class_of_paths_is_stood_for_by_its_shortest() {
     // A path that has beginning and end one after the other would be too long; where they overlap, it is not.
     let half = "b".repeat(1500);
@@ -434,6 +456,17 @@ fn a_limit_above_the_ceiling_is_an_excess_and_one_left_out_is_not() {
         limit(&["limit memory 2Mi"], &["limit memory 1Mi"]),
         Err("the limit `memory` of 2Mi is more than 1Mi".to_owned())
     );
+    // Slower, but thirty at once.
+    assert_eq!(
+        limit(&["limit rate 30/min"], &["limit rate 1/s"]),
+        Err("the limit `rate` of 30/min is more than 1/s".to_owned())
+    );
+    assert_eq!(
+        limit(&["limit rate 2/s"], &["limit rate 60/min"]),
+        Err("the limit `rate` of 2/s is more than 60/min".to_owned())
+    );
+    assert_eq!(limit(&["limit rate 1/s"], &["limit rate 60/min"]), Ok(()));
+    assert_eq!(limit(&["limit rate 60/min"], &["limit rate 60/min"]), Ok(()));
     // Tools that the ceiling hides stay hidden, whether or not a policy repeats it.
     assert_eq!(limit(&[], &["tool delete-*"]), Ok(()));
 }

@@ -831,9 +831,26 @@ fn patterns_of_tools_and_sources_are_checked() {
     let source =
         |text: &str, message: &str| faulty(SourcePattern::new(text), (Field::Source, None, message, None));
     source("", "the pattern is empty");
-    source("a*/**", "the pattern has both `*` and `**`");
-    source("a**", "the pattern has more than one `*`");
+    source("file:///a*/**", "the pattern has both `*` and `**`");
+    source("file:///a**", "the pattern has more than one `*`");
     for text in [
+        "oci://*",
+        "oci://ghcr.io",
+        "oci://",
+        "https://*",
+        "http://example.com/*",
+        "file://srv/*",
+        "ghcr.io/org/*",
+        "*",
+    ] {
+        let error = SourcePattern::new(text).unwrap_err();
+        assert_eq!(error.to_string(), format!("no reference is like `{text}`"));
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("`oci://**`")));
+    }
+    for text in [
+        "oci://**",
+        "https://**",
+        "https://*/a.wasm",
         "file:///srv/**",
         "starter:*",
         "oci://ghcr.io/org/*",
