@@ -25,7 +25,7 @@ pub(crate) const MANY: usize = 50;
 const MANY_TOOLS: usize = MANY * guests::FUNCTIONS;
 
 /// Loads of a large component compile for seconds: fewer rounds than the rest.
-const LOAD_ROUNDS_MAX: usize = 3;
+pub(crate) const LOAD_ROUNDS_MAX: usize = 3;
 
 /// Lists of each target in one round.
 const LISTS: usize = 10;
@@ -41,7 +41,7 @@ pub(crate) struct Plan {
     pub(crate) guests: Vec<Guest>,
     /// A component with an interpreter inside, and its echo function.
     #[arg(long)]
-    large: Option<Guest>,
+    pub(crate) large: Option<Guest>,
     /// The Node.js that runs the server to compare with.
     #[arg(long, default_value = "node")]
     pub(crate) node: PathBuf,
@@ -50,8 +50,8 @@ pub(crate) struct Plan {
     pub(crate) node_server: Option<PathBuf>,
     /// How often everything is measured.
     #[arg(long, default_value_t = 9)]
-    rounds: usize,
-    /// Measure only these: calls, starts, loads, lists, memory.
+    pub(crate) rounds: usize,
+    /// Measure only these: calls, starts, loads, lists, memory, supply.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the raw figures go, as JSON lines.
@@ -79,6 +79,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     bench.loads()?;
     bench.lists()?;
     bench.memory()?;
+    bench.supply()?;
     let results: Vec<String> = bench
         .samples
         .iter()
@@ -94,7 +95,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 }
 
 impl Bench<'_> {
-    fn wants(&self, scenario: &str) -> bool {
+    pub(crate) fn wants(&self, scenario: &str) -> bool {
         self.plan.only.is_empty() || self.plan.only.iter().any(|only| only == scenario)
     }
 
@@ -193,7 +194,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn one_start(&self, target: &Target) -> Result<Vec<(&'static str, f64)>> {
+    pub(crate) fn one_start(&self, target: &Target) -> Result<Vec<(&'static str, f64)>> {
         let start = Instant::now();
         let mut server = self.start(target)?;
         let milliseconds = |at: Instant| (at - start).as_secs_f64() * 1e3;

@@ -21,7 +21,7 @@ pub(crate) struct Context {
 }
 
 /// Ratios each scenario is read by: the figure, and the target it is compared with.
-const RATIOS: [(&str, &str, &str); 8] = [
+const RATIOS: [(&str, &str, &str); 9] = [
     ("calls, one processor", "p50 µs", "raw:scan"),
     ("calls, one processor", "p50 µs", "node-sdk"),
     ("calls, one processor", "p99 µs", "node-sdk"),
@@ -30,6 +30,7 @@ const RATIOS: [(&str, &str, &str); 8] = [
     ("starts", "CPU ms", "node-sdk"),
     ("lists", "p50 ms", "node-sdk"),
     ("memory", "idle MB", "node-sdk"),
+    ("from a registry", "ms", "skopeo copy"),
 ];
 
 /// What SPECIFICATION.md promises: scenario, figure, the target compared with if any, and the most it may be.
@@ -102,7 +103,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// All tables.
 pub(crate) fn render(context: &Context, samples: &[Sample]) -> String {
     let mut text = format!(
-        "Machine: {}. Medians of {} rounds (loads: at most 3), targets in turn; load average before: {}, after: {}.\n",
+        "Machine: {}. Medians of {} rounds (loads and the store: at most 3), targets in turn; load average before: {}, after: {}.\n",
         context.machine,
         context.rounds,
         context.load_before,

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Three rounds instead of nine, which are too few to be written into BENCHMARKS.md.
     #[arg(long)]
     quick: bool,
-    /// Measure only these: calls, starts, loads, lists, memory, gate. Nothing is written into BENCHMARKS.md.
+    /// Measure only these: calls, starts, loads, lists, memory, supply, gate. Nothing is written into BENCHMARKS.md.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
