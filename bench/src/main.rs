@@ -22,6 +22,7 @@ mod machine;
 mod measure;
 mod raw;
 mod report;
+
 mod supply;
 mod targets;
 
