@@ -1,6 +1,9 @@
 //! What can be typed. Only what works is here.
 
+mod serve;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use serve::{OauthArgs, ServeArgs};
 use std::path::PathBuf;
 
 /// Runs WebAssembly Components as MCP tools, each in a sandbox that starts without any access.
@@ -44,6 +47,8 @@ pub(crate) enum Form {
 pub(crate) enum Command {
     /// Serves the tools to an MCP client over standard input and output.
     Run(RunArgs),
+    /// Serves the tools to many MCP clients over HTTP.
+    Serve(Box<ServeArgs>),
     /// Loads, lists, shows and unloads components.
     #[command(subcommand)]
     Component(ComponentCommand),
@@ -90,6 +95,9 @@ pub(crate) struct RunArgs {
     /// Offers only the components' tools: the model cannot list, load or unload components.
     #[arg(long)]
     pub(crate) disable_builtin_tools: bool,
+    /// Loads what this file says before anything is served.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
 }

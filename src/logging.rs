@@ -19,8 +19,8 @@ pub(crate) fn start(config: &Config) -> Result<(), Exit> {
         .with_hint("use a level (error, warn, info, debug, trace) or `target=level`, separated by commas")
     })?;
     // SECURITY: the protocol library prints whole requests, arguments included, below `warn`, and
-    // at `warn` refusals that repeat pieces of arguments.
-    let filter = filter.with_target("rmcp", LevelFilter::ERROR);
+    // at `warn` refusals that repeat pieces of arguments. Its errors are clients that went away.
+    let filter = filter.with_target("rmcp", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -10,6 +10,8 @@ mod logging;
 mod logins;
 mod manifest;
 mod output;
+#[cfg(unix)]
+mod socket;
 mod starters;
 
 use clap::Parser;
@@ -61,7 +63,13 @@ fn run(cli: Cli) -> Result<(), Exit> {
     logging::start(&config)?;
     // One thread carries the protocol: a message is read, handled and answered without a hop. Guests that
     // take longer move to threads of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Where there are many clients, each connection is a task for whichever thread is free.
+    let mut runtime = if matches!(cli.command, Command::Serve(_)) {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = runtime
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
@@ -75,6 +83,7 @@ fn run(cli: Cli) -> Result<(), Exit> {
 async fn dispatch(command: Command, config: Config, output: Output) -> Result<(), Exit> {
     match command {
         Command::Run(args) => commands::run::run(&config, &args).await,
+        Command::Serve(args) => Box::pin(commands::serve::run(&config, &args)).await,
         Command::Component(command) => commands::component::run(&config, command, output).await,
         Command::Inspect { subject } => commands::inspect::run(&config, &subject, output).await,
         Command::Tool(command) => commands::tool::run(&config, command, output).await,

@@ -9,7 +9,7 @@ use crate::lock::LockFile;
 use crate::manifest::{Entry, Manifest};
 use crate::output::{Output, note, shown, table};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wassette_host::{
     Actor, Catalog, Command, Component, ComponentId, ErrorKind, Host, HostError, LoadRequest, Locked,
     Outcome, Silent, UpdateRequest,
@@ -100,6 +100,18 @@ pub(crate) async fn run(config: &Config, command: ManifestCommand, output: Outpu
             output.print(&apply(&host, &manifest, &args).await?, people)
         }
     }
+}
+
+/// Makes everything as a manifest says, before it is served. What fails is told, and the rest is served.
+pub(crate) async fn apply_before(config: &Config, host: &Host, file: &Path) -> Result<(), Exit> {
+    let manifest = Manifest::read(config, file)?;
+    let args = ManifestArgs {
+        file: file.to_owned(),
+        prune: false,
+        // Where somebody wrote down what is to be loaded, nothing else is.
+        locked: lock_path(&manifest).exists(),
+    };
+    apply(host, &manifest, &args).await.map(drop)
 }
 
 /// Compares what is there with what is to be. Changes nothing and asks no source.

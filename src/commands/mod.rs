@@ -11,6 +11,7 @@ pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod tool;
 pub(crate) mod variables;

@@ -1,6 +1,6 @@
 //! `wassette run`: an MCP server over standard input and output.
 
-use super::variables;
+use super::{manifest, variables};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -20,13 +20,10 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
     } else {
         Builtin::ALL.to_vec()
     };
-    let options = ServerOptions {
-        name: "wassette".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        instructions: Some(INSTRUCTIONS.to_owned()),
-        builtins,
-        current_folder: config.current_dir.clone(),
-    };
+    if let Some(file) = &args.manifest {
+        manifest::apply_before(config, &host, file).await?;
+    }
+    let options = server_options(config, builtins);
     if std::io::stdin().is_terminal() {
         note(
             "this is a server for MCP clients and waits for their messages on standard input; \
@@ -37,5 +34,16 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
     tokio::select! {
         served = serve_stdio(host, options) => served.map_err(Exit::failed),
         never = feeds.follow_feeds() => match never {},
+    }
+}
+
+/// What clients are told of this server.
+pub(super) fn server_options(config: &Config, builtins: Vec<Builtin>) -> ServerOptions {
+    ServerOptions {
+        name: "wassette".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instructions: Some(INSTRUCTIONS.to_owned()),
+        builtins,
+        current_folder: config.current_dir.clone(),
     }
 }

@@ -17,6 +17,7 @@ mod compile;
 mod contain;
 mod demo;
 mod deny;
+mod http;
 mod input;
 mod permissions;
 mod registry;

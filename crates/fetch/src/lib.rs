@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
 use wassette_store::{Artifact, Digest, OciReference, Reference};
 
 pub use error::FetchError;
@@ -322,6 +323,16 @@ impl Fetcher {
         let network = self.network()?;
         let work = network.push_signature(reference, manifest, material);
         network.timed(&reference.to_string(), work).await
+    }
+
+    /// Gets a small JSON document of a web server, on the operator's word: by `https`, or from this machine by `http`.
+    ///
+    /// # Errors
+    ///
+    /// See [`NetworkError`].
+    pub async fn web_document(&self, url: &Url) -> Result<Vec<u8>, NetworkError> {
+        let network = self.network()?;
+        network.timed(url.as_str(), network.web_document(url)).await
     }
 
     /// Reads an artifact of one part and another type: a catalog, a feed.

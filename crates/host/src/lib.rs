@@ -353,6 +353,16 @@ impl Host {
         fetcher.check_login(&reference).await.map_err(HostError::network)
     }
 
+    /// Gets a small JSON document of a web server, on the operator's word: by `https`, or from this machine by `http`.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Fetch`].
+    pub async fn web_document(&self, url: &url::Url) -> Result<Vec<u8>, HostError> {
+        let fetcher = &self.inner.fetcher;
+        fetcher.web_document(url).await.map_err(HostError::network)
+    }
+
     /// Closes the store. Dropping the host does the same a little later; nothing is lost either way.
     pub async fn close(&self) {
         self.inner.store.close().await;

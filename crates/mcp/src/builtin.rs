@@ -53,6 +53,16 @@ impl Builtin {
         Self::ResetPermission,
     ];
 
+    /// Whether it changes what there is, or what is granted.
+    pub(crate) const fn is_change(self) -> bool {
+        match self {
+            Self::LoadComponent | Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => {
+                true
+            }
+            Self::ListComponents | Self::SearchComponents | Self::GetPolicy => false,
+        }
+    }
+
     /// The name under which it is called.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,14 +1,17 @@
-//! The MCP front: a host's tools for agents, over standard input and output.
+//! The MCP front: a host's tools for agents, over standard input and output, and over Streamable HTTP.
 //!
 //! Speaks the revisions with a handshake (`initialize`, up to 2025-11-25) and the stateless one
-//! (2026-07-28) on the same connection. Knows nothing of components beyond the host's catalog, and decides
+//! (2026-07-28), on the same connection or endpoint. Knows nothing of components beyond the host's catalog, and decides
 //! nothing: every effect is a command or a call of the host.
 
 mod builtin;
 mod calls;
+mod http;
+mod listing;
 mod message;
 mod progress;
 mod server;
+mod shared;
 mod stdio;
 mod streams;
 mod wire;
@@ -22,8 +25,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wassette_host::Host;
 
 pub use crate::builtin::Builtin;
+pub use crate::http::{
+    Access, AccountLimits, ENDPOINT, FetchKeys, HttpOptions, HttpServer, Issuer, IssuerError, Listener,
+    Names, ParseNameError, ParseTokenError, TlsError, Token,
+};
 use crate::server::Server;
-pub use crate::server::ServerOptions;
+pub use crate::shared::ServerOptions;
+use crate::shared::Shared;
 use crate::stdio::{Ends, LineTransport};
 
 /// How long stopped calls may take to let go of their guests before the server returns without them.
@@ -67,14 +75,20 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let ends = Ends::default();
-    let server = Arc::new(Server::new(host, options, ends.input_ended.clone()));
-    let calls = server.calls().clone();
-    let transport = LineTransport::new(streams, ends.clone(), server.begin());
+    let shared = Shared::new(host, options, ends.input_ended.clone());
+    let refreshing = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move { shared.refresh().await }
+    });
+    let transport = LineTransport::new(streams, ends.clone(), shared.begin());
+    let server = Server::new(Arc::clone(&shared));
     // Not the library's usual entrance: that one ends the process on a notification before `initialize`,
     // and then holds the whole connection to the era of its first request. `message.rs` does that part.
     let service = serve_directly_with_ct(server, transport, None, ends.output_broken);
     let result = service.waiting().await;
     ends.input_ended.cancel();
+    refreshing.abort();
+    let calls = shared.calls();
     calls.close();
     if tokio::time::timeout(STOP_TIMEOUT, calls.wait()).await.is_err() {
         tracing::warn!("calls are still running as the server ends");

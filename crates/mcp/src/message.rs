@@ -66,6 +66,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// For messages that come one by one, whose headers say what they belong to.
+    pub(crate) fn of_http() -> Self {
+        Self { is_initialized: true }
+    }
+
     /// Reads one line, without its line feed.
     pub(crate) fn read(&mut self, line: &[u8]) -> Incoming {
         let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();

@@ -20,6 +20,7 @@ mod path;
 mod pattern;
 mod policy;
 mod quantity;
+mod rate;
 mod relation;
 mod rules;
 mod signature;
@@ -40,10 +41,11 @@ pub use grant::{
     StorageSpec,
 };
 pub use host::{Host, HostPattern};
-pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError, Rate};
+pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError};
 pub use path::{AbsolutePath, PATH_BYTES_MAX, ParsePathError};
 pub use pattern::{PathPattern, SourcePattern, ToolPattern};
 pub use policy::{Authority, Decision, Denied, Layer, Mount, Permit, Place, SecretUse, Variable};
+pub use rate::Rate;
 pub use relation::{Excess, LimitChange, PolicyDiff, Relation};
 pub use rules::{Policy, PolicyError, RuleList, Rules};
 pub use signature::{SignatureMode, SignatureRule, TrustedIdentity, TrustedKey, TrustedSigner};

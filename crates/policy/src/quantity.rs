@@ -5,7 +5,8 @@
 //! the one that fools people (`m` for memory is a thousandth of a byte) is refused with a hint.
 
 use crate::document::shown;
-use crate::limits::{ParseLimitError, Rate};
+use crate::limits::ParseLimitError;
+use crate::rate::Rate;
 use std::time::Duration;
 
 /// Digits before the point; 10^15 of the largest unit still fits the arithmetic.

@@ -45,7 +45,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
             "wassette-wit",
         ],
     ),
-    ("wassette-bench", &[]),
+    ("wassette-bench", &["wassette-store"]),
     ("xtask", &[]),
 ];
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use url::Url;
 use wassette_store::{Artifact, HttpsReference, Reference};
 
 use super::exchange::Ask;
@@ -11,7 +12,22 @@ use super::{NetworkError, Progress};
 
 const ACCEPT: &str = "application/wasm, application/octet-stream;q=0.9, */*;q=0.1";
 
+/// Bytes of a document about something, such as the keys of an authorization server.
+const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
+
 impl Network {
+    pub(crate) async fn web_document(&self, url: &Url) -> Result<Vec<u8>, NetworkError> {
+        let what = url.as_str();
+        let mut ask = Ask::get(url.clone(), "application/json", what);
+        ask.bytes_max = DOCUMENT_BYTES_MAX;
+        ask.attempts_max = ATTEMPTS_MAX;
+        let answer = self.exchange.ask(&ask, None, &Reach::Operator).await?;
+        if answer.status != http::StatusCode::OK {
+            return Err(answer.error(what));
+        }
+        Ok(answer.bytes)
+    }
+
     pub(crate) async fn fetch_https(
         &self,
         reference: &HttpsReference,

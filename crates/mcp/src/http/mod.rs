@@ -1,0 +1,192 @@
+//! The MCP front over Streamable HTTP, for many clients at a time.
+//!
+//! A request passes, in this order: the limit on connections and the time for a head (`listen`), the names it may be
+//! addressed to and the pages it may come from (`origin`), who it is from (`access`, `oauth`), how much that one may
+//! ask (`accounts`), and what it says (`gate`, which reads it as the other transport does, because the library
+//! answers what fits no shape with a wrong status). Only then does the library see it, which knows both eras of the
+//! protocol, sessions and streams.
+
+mod access;
+mod accounts;
+mod gate;
+mod listen;
+mod metrics;
+mod oauth;
+mod origin;
+mod router;
+mod sessions;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rmcp::transport::StreamableHttpServerConfig;
+use rmcp::transport::streamable_http_server::StreamableHttpService;
+use tokio_util::sync::CancellationToken;
+use wassette_host::Host;
+
+pub(crate) use self::access::Principal;
+pub use self::access::{Access, ParseTokenError, Token};
+pub use self::accounts::AccountLimits;
+pub use self::listen::{Listener, TlsError};
+pub use self::oauth::{FetchKeys, Issuer, IssuerError};
+pub use self::origin::{Names, ParseNameError};
+use crate::ServeError;
+use crate::server::Server;
+use crate::shared::{ServerOptions, Shared};
+
+/// The path of the protocol's endpoint.
+pub const ENDPOINT: &str = "/mcp";
+
+/// How long calls may go on once the server is told to end.
+const DRAIN_TIME: Duration = Duration::from_secs(4);
+
+/// How long connections may take to close after that.
+const CLOSE_TIME: Duration = Duration::from_millis(700);
+
+/// How an endpoint is served.
+#[derive(Debug)]
+pub struct HttpOptions {
+    /// Names that requests may be addressed to, and pages that may send them.
+    pub names: Names,
+    /// Who may send requests.
+    pub access: Access,
+    /// How much one client may ask.
+    pub limits: AccountLimits,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Sessions of clients with a handshake, at a time.
+    pub sessions_max: usize,
+    /// Bytes of one request's body.
+    pub body_bytes_max: usize,
+}
+
+/// What is served, beside what says so.
+pub(crate) struct Endpoint {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) gate: gate::Gate,
+    pub(crate) service: StreamableHttpService<Server, sessions::Sessions>,
+    pub(crate) metrics: Arc<metrics::Metrics>,
+    /// Whether what should be loaded is loaded.
+    pub(crate) is_ready: AtomicBool,
+    /// Cancelled as soon as no new requests are wanted.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// A server that is made and does not listen yet.
+pub struct HttpServer {
+    endpoint: Arc<Endpoint>,
+    ended: CancellationToken,
+    closed: CancellationToken,
+    connections_max: usize,
+}
+
+impl std::fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpServer").finish_non_exhaustive()
+    }
+}
+
+impl HttpServer {
+    /// Makes a server, which is not ready until [`Self::ready`] says so.
+    pub fn new(host: Host, options: ServerOptions, http: HttpOptions) -> Self {
+        let (ended, closed) = (CancellationToken::new(), CancellationToken::new());
+        let shared = Shared::new(host, options, ended.clone());
+        let metrics = Arc::new(metrics::Metrics::new());
+        let sessions = Arc::new(sessions::Sessions::new(http.sessions_max));
+        let config = StreamableHttpServerConfig::default()
+            .with_json_response(true)
+            .with_cancellation_token(closed.clone())
+            .with_max_request_body_bytes(http.body_bytes_max)
+            // Both are checked in `origin`, before anybody is asked who they are.
+            .disable_allowed_hosts()
+            .disable_allowed_origins();
+        let of_connection = Arc::clone(&shared);
+        let service = StreamableHttpService::new(
+            move || Ok(Server::new(Arc::clone(&of_connection))),
+            Arc::clone(&sessions),
+            config,
+        );
+        let endpoint = Endpoint {
+            shared,
+            gate: gate::Gate::new(
+                http.names,
+                http.access,
+                http.limits,
+                (sessions, http.body_bytes_max),
+            ),
+            service,
+            metrics,
+            is_ready: AtomicBool::new(false),
+            stopping: ended.clone(),
+        };
+        Self {
+            endpoint: Arc::new(endpoint),
+            ended,
+            closed,
+            connections_max: http.connections_max,
+        }
+    }
+
+    /// Says that what should be loaded is loaded, which `/ready` tells.
+    pub fn ready(&self) {
+        self.endpoint
+            .is_ready
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Serves until `stop` is done, then answers what was asked, for a few seconds.
+    ///
+    /// `admin` answers `/metrics`, `/health` and `/ready` to whoever reaches it, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Streams`] when a listener fails for good.
+    pub async fn serve(
+        &self,
+        listener: Listener,
+        admin: Option<Listener>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let shared = Arc::clone(&self.endpoint.shared);
+        let refreshing = tokio::spawn(async move { shared.refresh().await });
+        let metrics = Arc::clone(&self.endpoint.metrics);
+        let limits = listen::Limits::new(self.connections_max, &metrics);
+        let served = listen::serve(
+            listener,
+            router::protocol(Arc::clone(&self.endpoint)),
+            limits,
+            self.closed.clone(),
+        );
+        let admin_served = async {
+            match admin {
+                Some(listener) => {
+                    let limits = listen::Limits::admin();
+                    listen::serve(
+                        listener,
+                        router::admin(Arc::clone(&self.endpoint)),
+                        limits,
+                        self.closed.clone(),
+                    )
+                    .await
+                }
+                None => {
+                    self.closed.cancelled().await;
+                    Ok(())
+                }
+            }
+        };
+        let drained = async {
+            stop.await;
+            tracing::info!("stopping: no new requests are taken");
+            // Ends the streams that only wait for changes, and makes `/ready` say no.
+            self.ended.cancel();
+            self.endpoint.gate.accounts().drained(DRAIN_TIME).await;
+            // Ends sessions and their streams.
+            self.closed.cancel();
+        };
+        let (served, admin_served, ()) = tokio::join!(served, admin_served, drained);
+        refreshing.abort();
+        served.and(admin_served).map_err(ServeError::Streams)
+    }
+}

@@ -1,0 +1,253 @@
+//! Tokens of an authorization server (OAuth 2.1): this server is a resource server.
+//!
+//! A token is a JWT (RFC 9068) that the issuer signed for us: `iss`, `aud` and `exp` are required, the algorithms are
+//! asymmetric ones only, and nothing in the token says where keys come from. What the issuer can take back before
+//! it expires is not noticed; short lives are the remedy. Tokens are looked at here and go nowhere else.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use url::Url;
+
+use super::access::{Denied, Principal, Scope};
+
+/// How long keys are used before they are asked for again.
+const KEYS_TIME: Duration = Duration::from_secs(600);
+
+/// How long keys are used when they cannot be had again.
+const KEYS_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A token with an unknown key makes us ask again, but no more often than this.
+const ASK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Seconds by which clocks may differ.
+const LEEWAY_SECONDS: u64 = 30;
+
+/// Keys of one issuer.
+const KEYS_MAX: usize = 64;
+
+/// What signs tokens. No secret is shared with an issuer, so that `HS256` and its like are none.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Gets the issuer's keys (a JSON Web Key Set, RFC 7517), or says why not.
+pub type FetchKeys = Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<u8>, String>> + Send + Sync>;
+
+/// An authorization server whose tokens are accepted, and who we are to it.
+pub struct Issuer {
+    issuer: String,
+    resource: Url,
+    fetch: FetchKeys,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    known: Option<Arc<JwkSet>>,
+    had: Option<Instant>,
+    asked: Option<Instant>,
+}
+
+/// Why an issuer cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct IssuerError(&'static str);
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("issuer", &self.issuer)
+            .field("resource", &self.resource.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a token says.
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<String>,
+    client_id: Option<String>,
+    azp: Option<String>,
+    scope: Option<String>,
+    /// As some issuers spell it.
+    scp: Option<Json>,
+}
+
+impl Issuer {
+    /// Accepts the tokens that `issuer` signs for `resource`, our address as clients know it.
+    ///
+    /// # Errors
+    ///
+    /// [`IssuerError`] for addresses that are none.
+    pub fn new(issuer: &str, resource: &str, fetch: FetchKeys) -> Result<Self, IssuerError> {
+        let is_address = |url: &Url| {
+            matches!(url.scheme(), "https" | "http") && url.host().is_some() && url.fragment().is_none()
+        };
+        let known = Url::parse(issuer).ok().filter(is_address);
+        known.ok_or(IssuerError(
+            "the issuer is not the address of an authorization server",
+        ))?;
+        let resource = Url::parse(resource).ok().filter(is_address);
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            resource: resource.ok_or(IssuerError(
+                "the resource is not this server's address, such as `https://example.com/mcp`",
+            ))?,
+            fetch,
+            keys: Mutex::default(),
+        })
+    }
+
+    /// Where [`Self::metadata`] is (RFC 9728, section 3.1).
+    pub(super) fn metadata_url(&self) -> String {
+        let mut url = self.resource.clone();
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("/.well-known/oauth-protected-resource{path}"));
+        url.into()
+    }
+
+    /// Who issues tokens for us, and for what (RFC 9728, section 2).
+    pub(super) fn metadata(&self) -> Json {
+        json!({
+            "resource": self.resource.as_str(),
+            "authorization_servers": [self.issuer],
+            "scopes_supported": Scope::ALL.map(Scope::name),
+            "bearer_methods_supported": ["header"],
+        })
+    }
+
+    /// For whom a token was issued.
+    pub(super) async fn principal(&self, token: &str) -> Result<Principal, Denied> {
+        const BAD: Denied = Denied::Invalid("the token is not a signed one of the authorization server");
+        let header = decode_header(token).map_err(|_| BAD)?;
+        if !ALGORITHMS.contains(&header.alg) {
+            return Err(Denied::Invalid(
+                "the token is signed in a way that is not accepted",
+            ));
+        }
+        let key = self.key(header.kid.as_deref(), header.alg).await?;
+        let key = DecodingKey::from_jwk(&key).map_err(|_| BAD)?;
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = LEEWAY_SECONDS;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.issuer]);
+        // With and without the slash that a URL parser adds, since both are written.
+        let resource = self.resource.as_str();
+        validation.set_audience(&[resource, resource.trim_end_matches('/')]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        let claims = decode::<Claims>(token, &key, &validation)
+            .map_err(|error| denied(&error))?
+            .claims;
+        let name = claims
+            .sub
+            .as_deref()
+            .or(claims.client_id.as_deref())
+            .or(claims.azp.as_deref());
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.ok_or(Denied::Invalid("the token does not say whose it is"))?;
+        Ok(Principal::new(&format!("oauth:{name}"), scopes(&claims)))
+    }
+
+    /// The key that the token names, or the only one there is.
+    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Jwk, Denied> {
+        const UNKNOWN: Denied = Denied::Invalid("the token's key is none of the authorization server's");
+        let find = |keys: &JwkSet| {
+            let mut fitting = keys.keys.iter().filter(|key| {
+                let is_named = id.is_none_or(|id| key.common.key_id.as_deref() == Some(id));
+                let stated = key.common.key_algorithm.map(|stated| stated.to_string());
+                is_named && stated.is_none_or(|stated| stated == format!("{algorithm:?}"))
+            });
+            let first = fitting.next().cloned();
+            first.filter(|_| id.is_some() || fitting.next().is_none())
+        };
+        let keys = self.known_keys(false).await?;
+        if let Some(key) = find(&keys) {
+            return Ok(key);
+        }
+        let keys = self.known_keys(true).await?;
+        find(&keys).ok_or(UNKNOWN)
+    }
+
+    /// The keys as last heard; asked for again when they are old, or when one is missing.
+    async fn known_keys(&self, is_missing_one: bool) -> Result<Arc<JwkSet>, Denied> {
+        let mut keys = self.keys.lock().await;
+        let is_old = keys.had.is_none_or(|had| had.elapsed() > KEYS_TIME);
+        let may_ask = keys.asked.is_none_or(|asked| asked.elapsed() > ASK_INTERVAL);
+        if (is_old || is_missing_one) && may_ask {
+            keys.asked = Some(Instant::now());
+            match self.fetched().await {
+                Ok(set) => {
+                    keys.known = Some(Arc::new(set));
+                    keys.had = Some(Instant::now());
+                }
+                Err(reason) => {
+                    tracing::warn!(%reason, issuer = %self.issuer, "no keys of the authorization server")
+                }
+            }
+        }
+        let is_good = keys.had.is_some_and(|had| had.elapsed() < KEYS_TIME_MAX);
+        let known = keys.known.clone().filter(|_| is_good);
+        known.ok_or(Denied::Unknown)
+    }
+
+    async fn fetched(&self) -> Result<JwkSet, String> {
+        let bytes = (self.fetch)().await?;
+        let set: JwkSet =
+            serde_json::from_slice(&bytes).map_err(|error| format!("these are no keys: {error}"))?;
+        if set.keys.is_empty() || set.keys.len() > KEYS_MAX {
+            return Err(format!(
+                "there are {} keys; 1 to {KEYS_MAX} are expected",
+                set.keys.len()
+            ));
+        }
+        Ok(set)
+    }
+}
+
+/// The scopes that are ours.
+fn scopes(claims: &Claims) -> BTreeSet<Scope> {
+    let mut words: Vec<&str> = claims.scope.iter().flat_map(|scope| scope.split(' ')).collect();
+    match &claims.scp {
+        Some(Json::String(text)) => words.extend(text.split(' ')),
+        Some(Json::Array(texts)) => words.extend(texts.iter().filter_map(Json::as_str)),
+        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {}
+    }
+    Scope::ALL
+        .into_iter()
+        .filter(|scope| words.contains(&scope.name()))
+        .collect()
+}
+
+fn denied(error: &jsonwebtoken::errors::Error) -> Denied {
+    use jsonwebtoken::errors::ErrorKind;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the rest is one thing to a client: the token is bad"
+    )]
+    Denied::Invalid(match error.kind() {
+        ErrorKind::ExpiredSignature => "the token has expired",
+        ErrorKind::ImmatureSignature => "the token is not valid yet",
+        ErrorKind::InvalidAudience => "the token was issued for another server",
+        ErrorKind::InvalidIssuer => "the token is of another authorization server",
+        ErrorKind::MissingRequiredClaim(_) => "the token lacks `exp`, `iss` or `aud`",
+        _ => "the token is not a signed one of the authorization server",
+    })
+}

@@ -1,0 +1,107 @@
+//! Which path is answered by what.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Json, Response};
+use axum::routing::{any, get};
+use serde_json::json;
+
+use super::{ENDPOINT, Endpoint, gate};
+
+/// What `/metrics` is written in (OpenMetrics 1.0).
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What clients reach.
+pub(super) fn protocol(endpoint: Arc<Endpoint>) -> Router {
+    // As RFC 9728 (3.1) wants it: before the path of the resource; and without it for clients that do not know that.
+    let described = format!("/.well-known/oauth-protected-resource{ENDPOINT}");
+    Router::new()
+        .route(ENDPOINT, any(endpoint_request))
+        .route(&described, get(resource))
+        .route("/.well-known/oauth-protected-resource", get(resource))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/info", get(info))
+        .with_state(endpoint)
+}
+
+/// What the operator's programs reach, on an address of its own.
+pub(super) fn admin(endpoint: Arc<Endpoint>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .with_state(endpoint)
+}
+
+async fn endpoint_request(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    gate::answer(&endpoint, request).await
+}
+
+/// Whether the process answers. Whoever asks needs no name and no token: a balancer has neither.
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests should be sent here.
+async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Response {
+    let unready = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    if endpoint.stopping.is_cancelled() {
+        return unready("stopping\n");
+    }
+    if !endpoint.is_ready.load(Ordering::Relaxed) {
+        return unready("loading\n");
+    }
+    match endpoint.shared.host().refresh().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            unready("the store cannot be read\n")
+        }
+    }
+}
+
+/// What this server is. Nothing of what is loaded: that takes a token.
+async fn info(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    if let Err(refusal) = endpoint.gate.named(&parts) {
+        return *refusal;
+    }
+    let options = endpoint.shared.options();
+    let versions: Vec<_> = rmcp::model::ProtocolVersion::KNOWN_VERSIONS
+        .iter()
+        .map(rmcp::model::ProtocolVersion::as_str)
+        .collect();
+    Json(json!({
+        "name": options.name,
+        "version": options.version,
+        "endpoint": ENDPOINT,
+        "protocol_versions": versions,
+    }))
+    .into_response()
+}
+
+/// Who issues tokens for this server.
+async fn resource(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    if let Err(refusal) = endpoint.gate.named(&parts) {
+        return *refusal;
+    }
+    match endpoint.gate.access().issuer() {
+        Some(issuer) => Json(issuer.metadata()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
+    let sessions = endpoint.gate.sessions().count().await;
+    let running = endpoint.gate.accounts().in_flight();
+    match endpoint.metrics.text(sessions, running) {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Sessions of clients with a handshake: bounded in number, each of one principal.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::Stream;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::common::server_side_http::ServerSseMessage;
+use rmcp::transport::streamable_http_server::SessionManager;
+use rmcp::transport::streamable_http_server::session::SessionId;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError,
+};
+
+/// A session that says nothing for so long is over. A client that comes back makes a new one.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// The library's sessions, and whose they are.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    local: LocalSessionManager,
+    most: usize,
+    owners: Mutex<HashMap<String, Arc<str>>>,
+}
+
+impl Sessions {
+    pub(super) fn new(most: usize) -> Self {
+        let mut local = LocalSessionManager::default();
+        local.session_config.keep_alive = Some(IDLE_MAX);
+        Self {
+            local,
+            most,
+            owners: Mutex::default(),
+        }
+    }
+
+    /// How many there are.
+    pub(super) async fn count(&self) -> usize {
+        self.local.sessions.read().await.len()
+    }
+
+    /// Whether there is no place for one more.
+    pub(super) async fn is_full(&self) -> bool {
+        self.count().await >= self.most
+    }
+
+    /// Says whose session this is, once it is made.
+    pub(super) fn own(&self, id: &str, owner: &Arc<str>) {
+        self.owners().insert(id.to_owned(), Arc::clone(owner));
+    }
+
+    /// Whether somebody may use a session. One that is not there is nobody's.
+    pub(super) fn is_of(&self, id: &str, owner: &str) -> bool {
+        self.owners().get(id).is_some_and(|known| **known == *owner)
+    }
+
+    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<str>>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionManager for Sessions {
+    type Error = LocalSessionManagerError;
+    type Transport = <LocalSessionManager as SessionManager>::Transport;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        self.local.create_session().await
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        self.local.initialize_session(id, message).await
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        self.local.has_session(id).await
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        self.owners().remove(id.as_ref());
+        self.local.close_session(id).await
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.local.create_stream(id, message).await
+    }
+
+    async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
+        self.local.accept_message(id, message).await
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.local.create_standalone_stream(id).await
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.local.resume(id, last_event_id).await
+    }
+}

@@ -1,0 +1,263 @@
+//! What all connections to one host have in common: its tools, its calls, and who hears of changes.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use rmcp::ErrorData;
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, CallToolResult, JsonObject, MetaObject, ProtocolVersion,
+    RequestMetaObject,
+};
+use serde_json::Value as Json;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wassette_host::{Actor, Host, Progress};
+
+use crate::builtin::{Builtin, Desk};
+use crate::calls::Begin;
+use crate::listing::Listing;
+use crate::message::PROTOCOL_VERSION;
+use crate::wire;
+
+/// How often the store is looked at for changes of other processes, while a client wants to hear of them.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Changes that follow each other within this time are told once.
+const COALESCE: Duration = Duration::from_millis(50);
+
+/// How long a client may take to accept a notification before it is left out.
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the server presents itself and what it offers beyond the components' tools.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The server's name, as clients show it.
+    pub name: String,
+    /// The server's version.
+    pub version: String,
+    /// What a model should know about this server as a whole.
+    pub instructions: Option<String>,
+    /// The built-in tools that are offered. The names of the others stay reserved.
+    pub builtins: Vec<Builtin>,
+    /// From where relative paths given by an agent count.
+    pub current_folder: PathBuf,
+}
+
+/// What all connections have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) host: Host,
+    pub(crate) options: ServerOptions,
+    /// Goes into the results of the era that has no handshake to say it in.
+    pub(crate) identity: MetaObject,
+    listing: Mutex<Option<Listing>>,
+    /// Connections and streams that want to hear of changed tools.
+    followers: AtomicUsize,
+    /// Cancelled when no more requests will come.
+    pub(crate) ended: CancellationToken,
+    calls: TaskTracker,
+}
+
+impl Shared {
+    pub(crate) fn new(host: Host, options: ServerOptions, ended: CancellationToken) -> Arc<Self> {
+        let mut identity = MetaObject::new();
+        identity.insert(
+            "io.modelcontextprotocol/serverInfo".to_owned(),
+            serde_json::json!({"name": options.name, "version": options.version}),
+        );
+        Arc::new(Self {
+            host,
+            options,
+            identity,
+            listing: Mutex::new(None),
+            followers: AtomicUsize::new(0),
+            ended,
+            calls: TaskTracker::new(),
+        })
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub(crate) fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// The calls that are still running.
+    pub(crate) fn calls(&self) -> &TaskTracker {
+        &self.calls
+    }
+
+    /// Looks at the store for changes of other processes while anybody wants to hear of them, until the end.
+    pub(crate) async fn refresh(&self) {
+        let mut ticks = interval(REFRESH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.ended.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            if self.followers.load(Ordering::Relaxed) > 0 {
+                // What is wrong with the store shows at the next call; this loop would repeat it for ever.
+                drop(self.host.refresh().await);
+            }
+        }
+    }
+
+    /// All tools, built once for each state of the catalog.
+    pub(crate) fn listing(&self) -> Listing {
+        let catalog = self.host.catalog();
+        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listing) = listing
+            .as_ref()
+            .filter(|listing| listing.revision == catalog.revision())
+        {
+            return listing.clone();
+        }
+        let builtins = self.options.builtins.iter().map(|builtin| builtin.tool());
+        let tools = builtins.chain(catalog.tools().map(wire::tool)).collect();
+        listing.insert(Listing::new(catalog.revision(), tools)).clone()
+    }
+}
+
+/// Counts one who wants to hear of changed tools, until dropped.
+struct Follower<'a>(&'a Shared);
+
+impl<'a> Follower<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        shared.followers.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Follower<'_> {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub(crate) async fn call_component(
+        &self,
+        tool: &str,
+        arguments: JsonObject,
+        actor: &Actor,
+    ) -> Result<CallToolResult, ErrorData> {
+        match self.host.call(tool, &Json::Object(arguments), actor).await {
+            Ok(report) => Ok(wire::call_result(report.result, &report.accesses)),
+            Err(error) => wire::call_refused(&error),
+        }
+    }
+
+    /// Begins the calls that need nothing of the library: of a component's tool, in a version both ends know.
+    pub(crate) fn begin(self: &Arc<Self>) -> Begin {
+        let shared = Arc::clone(self);
+        Box::new(move |call| {
+            let Some(era) = Era::of(&call).filter(|_| Builtin::find(&call.params.name).is_none()) else {
+                return Err(Box::new(call));
+            };
+            let shared = Arc::clone(&shared);
+            Ok(Box::pin(async move {
+                let _running = shared.calls.token();
+                let CallToolRequestParams { name, arguments, .. } = call.params;
+                let actor = local();
+                let work = shared.call_component(&name, arguments.unwrap_or_default(), &actor);
+                let result = unpanicked(work).await?;
+                Ok(match era {
+                    Era::Modern => result.with_meta(Some(shared.identity.clone())),
+                    Era::Legacy => without_type(result),
+                })
+            }))
+        })
+    }
+
+    pub(crate) fn desk<'a>(&'a self, actor: &'a Actor, progress: &'a dyn Progress) -> Desk<'a> {
+        Desk {
+            host: &self.host,
+            actor,
+            current_folder: &self.options.current_folder,
+            progress,
+        }
+    }
+
+    /// Tells of changed tools, by `notify`, until the connection ends or the client does not listen.
+    pub(crate) async fn follow<F, E>(&self, notify: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        let _counted = Follower::of(self);
+        let mut changed = self.host.changed();
+        loop {
+            tokio::select! {
+                () = self.ended.cancelled() => return,
+                alive = changed.changed() => {
+                    if alive.is_err() {
+                        return;
+                    }
+                    sleep(COALESCE).await;
+                    changed.mark_unchanged();
+                    if !matches!(timeout(NOTIFY_TIMEOUT, notify()).await, Ok(Ok(()))) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The client at the other end of standard input and output.
+pub(crate) fn local() -> Actor {
+    Actor::Agent {
+        principal: "stdio".to_owned(),
+    }
+}
+
+/// What a request's version asks of its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Era {
+    /// Up to 2025-11-25: agreed on by `initialize`.
+    Legacy,
+    /// 2026-07-28: named by each request, and the result says who answered.
+    Modern,
+}
+
+impl Era {
+    /// `None` when the request has to be looked at more closely and perhaps refused.
+    fn of(call: &CallToolRequest) -> Option<Self> {
+        let meta = call.extensions.get::<RequestMetaObject>();
+        let Some(version) = meta.and_then(|meta| meta.get(PROTOCOL_VERSION)) else {
+            return Some(Self::Legacy);
+        };
+        let is_complete = version == ProtocolVersion::V_2026_07_28.as_str()
+            && meta?
+                .missing_required_keys(&ProtocolVersion::V_2026_07_28)
+                .is_empty();
+        is_complete.then_some(Self::Modern)
+    }
+}
+
+/// The field came with 2026-07-28; strict clients of before refuse it.
+fn without_type(mut result: CallToolResult) -> CallToolResult {
+    result.result_type = None;
+    result
+}
+
+/// Makes a panic the error of the one request that ran into it.
+pub(crate) async fn unpanicked<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_panic| {
+            tracing::error!("a request handler panicked");
+            Err(ErrorData::internal_error(
+                "internal error: the server's log says more",
+                None,
+            ))
+        })
+}

@@ -1,0 +1,399 @@
+//! `wassette serve`: an MCP server for many clients, over Streamable HTTP.
+
+use super::run::server_options;
+use super::{manifest, variables};
+use crate::cli::{OauthArgs, ServeArgs};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::logins::create_private;
+use crate::output::{note, shown};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+use wassette_host::Host;
+use wassette_mcp::{
+    Access, AccountLimits, Builtin, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Names, Token,
+};
+
+/// Where is listened unless told otherwise.
+const PORT: u16 = 9001;
+
+/// What a socket's address begins with.
+const UNIX: &str = "unix:";
+
+/// Connections at a time. Each needs a descriptor and a few kB.
+const CONNECTIONS_MAX: usize = 10_000;
+
+/// Sessions at a time; each takes some 50 kB.
+const SESSIONS_MAX: usize = 1_000;
+
+/// Bytes of one message, as over standard input.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// How long until a manifest that could not be applied is tried again.
+const RETRY_TIME: Duration = Duration::from_secs(30);
+
+/// The file of a socket, where there are any.
+#[cfg(unix)]
+type Socket = crate::socket::SocketFile;
+#[cfg(not(unix))]
+type Socket = std::convert::Infallible;
+
+/// Where is listened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Address(SocketAddr),
+    Socket(PathBuf),
+}
+
+pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
+    let place = place(args, |name| std::env::var(name).ok())?;
+    let (listener, _socket) = listen(&place, args).await?;
+    let address = listener.address();
+    let host = variables::open(config, &args.run.variables).await?;
+    let access = access(config, args, &place, &host)?;
+    let options = HttpOptions {
+        names: names(args, &place)?,
+        access,
+        limits: AccountLimits::default(),
+        connections_max: CONNECTIONS_MAX,
+        sessions_max: SESSIONS_MAX,
+        body_bytes_max: BODY_BYTES_MAX,
+    };
+    let builtins = if args.enable_builtin_tools {
+        Builtin::ALL.to_vec()
+    } else {
+        Vec::new()
+    };
+    let admin = match args.admin_address {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let server = Arc::new(HttpServer::new(
+        host.clone(),
+        server_options(config, builtins),
+        options,
+    ));
+    tell(&place, address, args);
+    let stop = stopped().map_err(Exit::failed)?;
+    let loading = load(config, args, &host, &server);
+    tokio::select! {
+        served = server.serve(listener, admin, stop) => served.map_err(Exit::failed),
+        never = async { loading.await; host.follow_feeds().await } => match never {},
+    }
+}
+
+/// Loads what the manifest says, and only then is ready. What cannot be had now may be had later.
+async fn load(config: &Config, args: &ServeArgs, host: &Host, server: &HttpServer) {
+    if let Some(file) = &args.run.manifest {
+        while let Err(exit) = manifest::apply_before(config, host, file).await {
+            let _code = exit.report();
+            note(&format!(
+                "not ready: the manifest is tried again in {} s",
+                RETRY_TIME.as_secs()
+            ));
+            tokio::time::sleep(RETRY_TIME).await;
+        }
+    }
+    server.ready();
+}
+
+/// Where to listen: what is typed, else what the environment says as platforms set it, else this machine only.
+fn place(args: &ServeArgs, variable: impl Fn(&str) -> Option<String>) -> Result<Place, Exit> {
+    if let Some(text) = &args.bind_address {
+        if let Some(path) = text.strip_prefix(UNIX) {
+            return std::path::absolute(path)
+                .map(Place::Socket)
+                .map_err(|error| Exit::usage(format!("`{}` is no path: {error}", shown(text))));
+        }
+        let address = text.parse().map_err(|_| {
+            Exit::usage(format!("`{}` is no address", shown(text)))
+                .with_hint("write an IP address and a port, such as `127.0.0.1:9001`, or `unix:PATH`")
+        });
+        return address.map(Place::Address);
+    }
+    let wrong = |name: &str, value: &str| {
+        Exit::usage(format!(
+            "`{name}={}` in the environment cannot be used",
+            shown(value)
+        ))
+    };
+    let port = variable("PORT").map_or(Ok(PORT), |text| text.parse().map_err(|_| wrong("PORT", &text)));
+    let ip = variable("BIND_HOST").map_or(Ok(IpAddr::from([127, 0, 0, 1])), |text| match text.as_str() {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => text.parse().map_err(|_| wrong("BIND_HOST", &text)),
+    });
+    Ok(Place::Address(SocketAddr::new(ip?, port?)))
+}
+
+async fn bind(address: SocketAddr) -> Result<Listener, Exit> {
+    Listener::tcp(address).await.map_err(|error| {
+        Exit::failed(anyhow::anyhow!("cannot listen on {address}: {error}"))
+            .with_hint("`--bind-address` chooses another; port 0 takes any that is free")
+    })
+}
+
+/// A listener, and what must live as long.
+async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Socket>), Exit> {
+    match place {
+        Place::Address(address) => Ok((with_tls(bind(*address).await?, args)?, None)),
+        #[cfg(unix)]
+        Place::Socket(path) => {
+            let bound = crate::socket::bind(path);
+            let listener = bound.and_then(|(listener, file)| Ok((Listener::unix(listener)?, Some(file))));
+            listener.map_err(|error| {
+                let path = path.display().to_string();
+                Exit::failed(anyhow::anyhow!("cannot listen on {}: {error}", shown(&path)))
+            })
+        }
+        #[cfg(not(unix))]
+        Place::Socket(_) => Err(Exit::usage("there are no Unix sockets here")),
+    }
+}
+
+fn with_tls(listener: Listener, args: &ServeArgs) -> Result<Listener, Exit> {
+    match (&args.tls_certificate, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let read = |path: &Path| std::fs::read(path).map_err(|error| Exit::unreadable(path, error));
+            let (chain, key) = (read(certificate)?, zeroize::Zeroizing::new(read(key)?));
+            listener.with_tls(&chain, &key).map_err(|error| {
+                Exit::failed(error).with_hint(
+                    "both files are PEM: the chain with the server's own certificate first, and its key",
+                )
+            })
+        }
+        _ => Ok(listener),
+    }
+}
+
+fn names(args: &ServeArgs, place: &Place) -> Result<Names, Exit> {
+    let mut names = match place {
+        Place::Address(address) => Names::loopback().with_address(address.ip()),
+        Place::Socket(_) => Names::of_socket(),
+    };
+    for host in &args.allowed_hosts {
+        names = names
+            .with_host(host)
+            .map_err(|error| Exit::usage(format!("`--allowed-host {}`: {error}", shown(host))))?;
+    }
+    // Clients that authenticate with an authorization server reach us by the name that it knows.
+    let resource = args
+        .oauth
+        .oauth_resource
+        .as_deref()
+        .and_then(|text| Url::parse(text).ok());
+    if let Some(host) = resource.as_ref().and_then(Url::host_str) {
+        names = names
+            .with_host(host)
+            .map_err(|error| Exit::usage(format!("`--oauth-resource`: {error}")))?;
+    }
+    for origin in &args.allowed_origins {
+        names = names
+            .with_origin(origin)
+            .map_err(|error| Exit::usage(format!("`--allowed-origin {}`: {error}", shown(origin))))?;
+    }
+    Ok(names)
+}
+
+/// Who may come. Nobody can forget to say so: without a word there is a token.
+fn access(config: &Config, args: &ServeArgs, place: &Place, host: &Host) -> Result<Access, Exit> {
+    if args.no_auth {
+        return Ok(Access::Open);
+    }
+    if let Some(issuer) = &args.oauth.oauth_issuer {
+        return issuer_of(issuer, &args.oauth, host, &config.current_dir);
+    }
+    if args.token_file.is_none() && matches!(place, Place::Socket(_)) {
+        // The socket's file lets nobody but this user in.
+        return Ok(Access::Open);
+    }
+    let path = args
+        .token_file
+        .clone()
+        .unwrap_or_else(|| config.path.with_file_name("http-token"));
+    token(&path).map(Access::Token)
+}
+
+/// Reads the token, or makes one and shows it, this once.
+fn token(path: &Path) -> Result<Token, Exit> {
+    let at = shown(&path.display().to_string());
+    let text = match wassette_host::read_text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let text = Token::make().map_err(Exit::failed)?;
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(|error| Exit::unreadable(folder, error))?;
+            }
+            create_private(path, format!("{text}\n").as_bytes())?;
+            note(&format!(
+                "clients must send this token, which is shown this once and kept in {at}:\n\n    Authorization: Bearer {text}\n"
+            ));
+            text
+        }
+        Err(error) => return Err(Exit::unreadable(path, error)),
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path)
+            .map_err(|error| Exit::unreadable(path, error))?
+            .permissions()
+            .mode();
+        if mode & 0o077 != 0 {
+            return Err(Exit::denied(format!("others can read the token in {at}"))
+                .with_hint("`chmod 600` it, or delete it: a new one is made"));
+        }
+    }
+    Token::new(text.trim()).map_err(|error| {
+        Exit::usage(format!("{at} has no token: {error}")).with_hint("delete the file: a new one is made")
+    })
+}
+
+fn issuer_of(issuer: &str, args: &OauthArgs, host: &Host, current_dir: &Path) -> Result<Access, Exit> {
+    let resource = args.oauth_resource.clone().unwrap_or_default();
+    let (host, keys, of_issuer) = (host.clone(), args.oauth_keys.clone(), issuer.to_owned());
+    let current_dir = current_dir.to_owned();
+    let fetch = Arc::new(move || {
+        let (host, keys, issuer) = (host.clone(), keys.clone(), of_issuer.clone());
+        let current_dir = current_dir.clone();
+        let work: futures::future::BoxFuture<'static, _> = Box::pin(async move {
+            match keys {
+                Some(keys) if !keys.contains("://") => {
+                    let read = tokio::fs::read(current_dir.join(keys)).await;
+                    read.map_err(|error| error.to_string())
+                }
+                Some(keys) => document(&host, &keys).await,
+                None => discovered(&host, &issuer).await,
+            }
+        });
+        work
+    });
+    let issuer = Issuer::new(issuer, &resource, fetch);
+    issuer
+        .map(|issuer| Access::Issuer(Box::new(issuer)))
+        .map_err(|error| Exit::usage(error.to_string()))
+}
+
+async fn document(host: &Host, url: &str) -> Result<Vec<u8>, String> {
+    let url = Url::parse(url).map_err(|error| format!("`{}`: {error}", shown(url)))?;
+    host.web_document(&url).await.map_err(|error| error.to_string())
+}
+
+/// The keys that an issuer's metadata names (RFC 8414, or OpenID Connect Discovery where there is none).
+async fn discovered(host: &Host, issuer: &str) -> Result<Vec<u8>, String> {
+    let url = Url::parse(issuer).map_err(|error| error.to_string())?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    let mut oauth = url.clone();
+    oauth.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+    let mut openid = url;
+    openid.set_path(&format!("{path}/.well-known/openid-configuration"));
+    let metadata = match document(host, oauth.as_str()).await {
+        Ok(metadata) => metadata,
+        Err(_) => document(host, openid.as_str()).await?,
+    };
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| error.to_string())?;
+    // What names another issuer is not this one's (RFC 8414, section 3.3).
+    if metadata.get("issuer").and_then(|issuer| issuer.as_str()) != Some(issuer) {
+        return Err("its metadata is of another issuer".to_owned());
+    }
+    let keys = metadata
+        .get("jwks_uri")
+        .and_then(|keys| keys.as_str())
+        .ok_or("its metadata names no keys")?;
+    document(host, keys).await
+}
+
+/// Says where clients find the server, and what is dangerous about it.
+fn tell(place: &Place, address: Option<SocketAddr>, args: &ServeArgs) {
+    let is_tls = args.tls_key.is_some();
+    match (place, address) {
+        (Place::Socket(path), _) => note(&format!(
+            "serving on the socket {}",
+            shown(&path.display().to_string())
+        )),
+        (Place::Address(address), bound) => {
+            let address = bound.unwrap_or(*address);
+            let scheme = if is_tls { "https" } else { "http" };
+            note(&format!("serving {scheme}://{address}{ENDPOINT}"));
+            let is_far = !address.ip().is_loopback();
+            if is_far && args.no_auth {
+                note("warning: everybody who reaches this address can call every tool (`--no-auth`)");
+            } else if is_far && !is_tls {
+                note(
+                    "warning: tokens and answers travel unencrypted; give `--tls-certificate` and `--tls-key`, or put a proxy with TLS before it",
+                );
+            }
+        }
+    }
+}
+
+/// Done when the process is told to end.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        drop(tokio::signal::ctrl_c().await);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn args(words: &[&str]) -> ServeArgs {
+        let words = ["wassette", "serve"].iter().chain(words);
+        let crate::cli::Command::Serve(args) = crate::cli::Cli::parse_from(words).command else {
+            panic!("another command");
+        };
+        *args
+    }
+
+    fn placed(words: &[&str], variables: &[(&str, &str)]) -> Result<String, String> {
+        let find = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        match place(&args(words), find) {
+            Ok(Place::Address(address)) => Ok(address.to_string()),
+            Ok(Place::Socket(path)) => Ok(path.display().to_string()),
+            Err(exit) => Err(exit.message().to_owned()),
+        }
+    }
+
+    #[test]
+    fn is_served_on_this_machine_unless_told_otherwise() {
+        let ok = |text: &str| Ok(text.to_owned());
+        assert_eq!(placed(&[], &[]), ok("127.0.0.1:9001"));
+        assert_eq!(placed(&[], &[("PORT", "80")]), ok("127.0.0.1:80"));
+        assert_eq!(placed(&[], &[("BIND_HOST", "0.0.0.0")]), ok("0.0.0.0:9001"));
+        assert_eq!(
+            placed(&["--bind-address", "[::1]:0"], &[("PORT", "80")]),
+            ok("[::1]:0")
+        );
+        assert_eq!(
+            placed(&["--bind-address", "unix:/run/w.sock"], &[]),
+            ok("/run/w.sock")
+        );
+        for (words, variables) in [
+            (&["--bind-address", "localhost"][..], &[][..]),
+            (&[], &[("PORT", "http")]),
+            (&[], &[("BIND_HOST", "example.com")]),
+        ] {
+            assert!(placed(words, variables).is_err(), "{words:?} {variables:?}");
+        }
+    }
+}

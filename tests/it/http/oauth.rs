@@ -1,0 +1,342 @@
+//! Tokens of an authorization server: ours is one that the test makes, with keys of its own.
+
+use super::server::{Answer, Server, initialize, modern, modern_headers};
+use crate::support::Home;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rcgen::{KeyPair, PublicKeyData as _};
+use serde_json::{Value as Json, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const RESOURCE: &str = "https://mcp.example/mcp";
+
+/// An authorization server: its metadata and its keys, which a test can exchange.
+struct Issuer {
+    url: String,
+    key: KeyPair,
+    keys: Arc<Mutex<Json>>,
+}
+
+impl Issuer {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let key = KeyPair::generate().unwrap();
+        let keys = Arc::new(Mutex::new(json!({"keys": [public(&key, "first")]})));
+        let (own, served) = (url.clone(), Arc::clone(&keys));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let first = lines.next().and_then(Result::ok).unwrap_or_default();
+                while lines
+                    .next()
+                    .and_then(Result::ok)
+                    .is_some_and(|line| !line.is_empty())
+                {}
+                let (status, body) = match first.split(' ').nth(1) {
+                    Some("/.well-known/openid-configuration") => (
+                        "200 OK",
+                        json!({"issuer": own, "jwks_uri": format!("{own}/keys")}),
+                    ),
+                    Some("/keys") => ("200 OK", served.lock().unwrap().clone()),
+                    _ => ("404 Not Found", json!({})),
+                };
+                let body = body.to_string();
+                let length = body.len();
+                let _sent = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        Self { url, key, keys }
+    }
+
+    fn claims(&self, subject: &str) -> Json {
+        json!({"iss": self.url, "aud": RESOURCE, "sub": subject, "exp": now() + 600, "scope": "openid tools:call"})
+    }
+
+    fn token(&self, claims: &Json) -> String {
+        signed(&self.key, Some("first"), claims)
+    }
+
+    fn serve(&self, home: &Home) -> Server {
+        Server::start(
+            home,
+            &[
+                "--oauth-issuer",
+                &self.url,
+                "--oauth-resource",
+                RESOURCE,
+                "--enable-builtin-tools",
+            ],
+        )
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn public(key: &KeyPair, id: &str) -> Json {
+    // An uncompressed point: a byte, and two coordinates.
+    let point = key.der_bytes();
+    let part = |range: std::ops::Range<usize>| BASE64_URL_SAFE_NO_PAD.encode(&point[range]);
+    json!({"kty": "EC", "crv": "P-256", "kid": id, "use": "sig", "alg": "ES256", "x": part(1..33), "y": part(33..65)})
+}
+
+fn signed(key: &KeyPair, id: Option<&str>, claims: &Json) -> String {
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = id.map(str::to_owned);
+    encode(&header, claims, &EncodingKey::from_ec_der(&key.serialize_der())).unwrap()
+}
+
+fn post(server: &Server, token: &str, method: &str, params: Json) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let mut headers = modern_headers(method, &params);
+    headers.push(("Authorization", &bearer));
+    let message = modern(method, params.clone());
+    server.post(&headers, &message)
+}
+
+fn lists(server: &Server, token: &str) -> Answer {
+    post(server, token, "tools/list", json!({}))
+}
+
+#[test]
+fn only_tokens_that_the_issuer_made_for_us_let_in() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&home.wat("add"));
+    let server = issuer.serve(&home);
+    let good = issuer.claims("alice");
+    let answer = lists(&server, &issuer.token(&good));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let with = |change: &dyn Fn(&mut Json)| {
+        let mut claims = good.clone();
+        change(&mut claims);
+        claims
+    };
+    let stranger = KeyPair::generate().unwrap();
+    let unsigned = format!(
+        "{}.{}.",
+        BASE64_URL_SAFE_NO_PAD.encode(br#"{"alg":"none","typ":"JWT"}"#),
+        BASE64_URL_SAFE_NO_PAD.encode(good.to_string())
+    );
+    let mut symmetric = Header::new(Algorithm::HS256);
+    symmetric.kid = Some("first".to_owned());
+    let public_as_secret = encode(
+        &symmetric,
+        &good,
+        &EncodingKey::from_secret(issuer.key.der_bytes()),
+    )
+    .unwrap();
+    let mut pointed = Header::new(Algorithm::ES256);
+    pointed.jku = Some("https://evil.example/keys".to_owned());
+    pointed.jwk = serde_json::from_value(public(&stranger, "first")).ok();
+    let own_key_inside = encode(
+        &pointed,
+        &good,
+        &EncodingKey::from_ec_der(&stranger.serialize_der()),
+    )
+    .unwrap();
+    for (what, token) in [
+        (
+            "expired",
+            issuer.token(&with(&|claims| claims["exp"] = json!(now() - 120))),
+        ),
+        (
+            "without end",
+            issuer.token(&with(&|claims| {
+                drop(claims.as_object_mut().unwrap().remove("exp"))
+            })),
+        ),
+        (
+            "not yet",
+            issuer.token(&with(&|claims| claims["nbf"] = json!(now() + 600))),
+        ),
+        (
+            "for another",
+            issuer.token(&with(&|claims| {
+                claims["aud"] = json!("https://other.example/mcp")
+            })),
+        ),
+        (
+            "for nobody",
+            issuer.token(&with(&|claims| {
+                drop(claims.as_object_mut().unwrap().remove("aud"))
+            })),
+        ),
+        (
+            "of another issuer",
+            issuer.token(&with(&|claims| claims["iss"] = json!("https://evil.example"))),
+        ),
+        (
+            "of nobody",
+            issuer.token(&with(&|claims| {
+                drop(claims.as_object_mut().unwrap().remove("sub"))
+            })),
+        ),
+        ("of a stranger's key", signed(&stranger, Some("first"), &good)),
+        ("of an unknown key", signed(&stranger, Some("second"), &good)),
+        ("unsigned", unsigned),
+        ("with the public key as a secret", public_as_secret),
+        ("with a key inside", own_key_inside),
+        ("no token at all", "a.b.c".to_owned()),
+    ] {
+        let answer = lists(&server, &token);
+        assert_eq!(answer.status, 401, "{what}: {answer:?}");
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.contains("invalid_token"), "{what}: {challenge}");
+        assert!(
+            challenge.contains(
+                "resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\""
+            ),
+            "{challenge}"
+        );
+    }
+    // Several audiences, of which one is ours.
+    let several = issuer.token(&with(&|claims| {
+        claims["aud"] = json!(["https://other.example", RESOURCE])
+    }));
+    assert_eq!(lists(&server, &several).status, 200);
+    assert!(!home.path().join(".config/wassette/http-token").exists());
+}
+
+#[test]
+fn scopes_say_what_a_token_is_good_for() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&home.wat("add"));
+    let server = issuer.serve(&home);
+    let with = |scopes: Json| {
+        let mut claims = issuer.claims("bob");
+        let key = if scopes.is_array() { "scp" } else { "scope" };
+        claims.as_object_mut().unwrap().remove("scope");
+        claims[key] = scopes;
+        issuer.token(&claims)
+    };
+    let call = |token: &str| {
+        post(
+            &server,
+            token,
+            "tools/call",
+            json!({"name": "add_add", "arguments": {"a": 1, "b": 1}}),
+        )
+    };
+    let load = |token: &str| {
+        post(
+            &server,
+            token,
+            "tools/call",
+            json!({"name": "load-component", "arguments": {"path": "starter:time"}}),
+        )
+    };
+    let caller = with(json!("tools:call"));
+    assert_eq!((call(&caller).status, load(&caller).status), (200, 403));
+    let challenge = load(&caller);
+    let challenge = challenge.header("www-authenticate").unwrap();
+    assert!(
+        challenge.contains("insufficient_scope") && challenge.contains("scope=\"components:manage\""),
+        "{challenge}"
+    );
+    let manager = with(json!(["components:manage", "other"]));
+    assert_eq!((call(&manager).status, load(&manager).status), (403, 200));
+    let nothing = with(json!("openid"));
+    assert_eq!((call(&nothing).status, load(&nothing).status), (403, 403));
+    let entries = home.audit();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry.to_string().contains("agent:oauth:bob")),
+        "{entries:?}"
+    );
+}
+
+#[test]
+fn a_session_is_of_whom_it_was_made_for() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let server = issuer.serve(&home);
+    let bearer = |subject: &str| format!("Bearer {}", issuer.token(&issuer.claims(subject)));
+    let (alice, mallory) = (bearer("alice"), bearer("mallory"));
+    let session = server.session(&[("Authorization", &alice)]);
+    let ping = json!({"jsonrpc": "2.0", "id": 5, "method": "ping"});
+    let status = |bearer: &str| {
+        server
+            .post(&[("Authorization", bearer), ("Mcp-Session-Id", &session)], &ping)
+            .status
+    };
+    assert_eq!((status(&alice), status(&mallory)), (200, 404));
+    let headers = [
+        ("Authorization", mallory.as_str()),
+        ("Mcp-Session-Id", session.as_str()),
+    ];
+    assert_eq!(server.ask("DELETE /mcp", &headers, b"").status, 404);
+    assert_eq!(server.ask("GET /mcp", &headers, b"").status, 404);
+    assert_eq!(status(&alice), 200);
+}
+
+#[test]
+fn clients_find_the_issuer_and_new_keys_are_found() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let server = issuer.serve(&home);
+    let answer = server.post(&[], &initialize());
+    assert_eq!(answer.status, 401);
+    assert!(
+        !answer.header("www-authenticate").unwrap().contains("error="),
+        "{answer:?}"
+    );
+    for path in [
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/oauth-protected-resource",
+    ] {
+        let metadata: Json =
+            serde_json::from_str(&server.ask(&format!("GET {path}"), &[], b"").body).unwrap();
+        assert_eq!(metadata["resource"], json!(RESOURCE));
+        assert_eq!(metadata["authorization_servers"], json!([issuer.url]));
+        assert_eq!(
+            metadata["scopes_supported"],
+            json!(["tools:call", "components:manage", "permissions:approve"])
+        );
+    }
+    // The first token makes us ask; an unknown key only some time later, so that nobody can make us ask at will.
+    let second = KeyPair::generate().unwrap();
+    *issuer.keys.lock().unwrap() = json!({"keys": [public(&issuer.key, "first"), public(&second, "second")]});
+    let claims = issuer.claims("alice");
+    assert_eq!(
+        lists(&server, &signed(&second, Some("second"), &claims)).status,
+        200
+    );
+    assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+    let third = KeyPair::generate().unwrap();
+    *issuer.keys.lock().unwrap() = json!({"keys": [public(&third, "third")]});
+    assert_eq!(
+        lists(&server, &signed(&third, Some("third"), &claims)).status,
+        401
+    );
+    assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+}
+
+#[test]
+fn without_keys_nobody_is_let_in() {
+    let home = Home::new();
+    home.file("keys.json", b"{\"keys\": []}");
+    let server = Server::start(
+        &home,
+        &[
+            "--oauth-issuer",
+            "https://issuer.example",
+            "--oauth-resource",
+            RESOURCE,
+            "--oauth-keys",
+            "keys.json",
+        ],
+    );
+    let key = KeyPair::generate().unwrap();
+    let claims = json!({"iss": "https://issuer.example", "aud": RESOURCE, "sub": "a", "exp": now() + 60, "scope": "tools:call"});
+    let answer = lists(&server, &signed(&key, None, &claims));
+    assert_eq!(answer.status, 503, "{answer:?}");
+}
