@@ -1,8 +1,10 @@
 //! What can be typed. Only what works is here.
 
+mod client;
 mod serve;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use client::{ClientAddArgs, ClientChangeArgs, ClientCommand};
 pub(crate) use serve::{OauthArgs, ServeArgs};
 use std::path::PathBuf;
 
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     /// Shows the settings and where they come from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Adds this program to the settings of an MCP client, and takes it out again.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Prints a completion script for a shell.
     Completion {
         /// The shell.

@@ -3,19 +3,20 @@
 //! A flag wins over a `WASSETTE_*` variable, that over the settings file, that over the default. An unknown
 //! variable or key is an error: a misspelt setting that is silently ignored is a setting nobody has.
 
+mod surroundings;
 mod values;
 
 use crate::cli::Global;
+use crate::clients::Folders;
 use crate::exit::Exit;
-use etcetera::BaseStrategy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use surroundings::Surroundings;
 pub(crate) use values::{AgentSource, Grace, SecretsBackend};
 use wassette_host::{
     Allocation, Backend, Compiler, CompilerLimits, CompilerProgram, CredentialSource, FEED_GRACE, HostConfig,
@@ -109,6 +110,9 @@ pub(crate) struct Config {
     /// The user's home.
     #[serde(skip)]
     home_dir: PathBuf,
+    /// Where MCP clients have their settings.
+    #[serde(skip)]
+    pub(crate) client_folders: Folders,
 }
 
 /// The settings file.
@@ -129,47 +133,6 @@ struct File {
     ceiling: Option<PathBuf>,
     secrets_dir: Option<PathBuf>,
     secrets_backend: Option<SecretsBackend>,
-}
-
-/// What is read of the process's surroundings, so that the rest can be tested without changing them.
-struct Surroundings {
-    variables: Vec<(String, OsString)>,
-    config_dir: PathBuf,
-    data_dir: PathBuf,
-    current_dir: PathBuf,
-    home_dir: PathBuf,
-    docker_config: PathBuf,
-}
-
-impl Surroundings {
-    fn read() -> Result<Self, Exit> {
-        let folders = etcetera::choose_base_strategy().map_err(|error| {
-            Exit::failed(error).with_hint("set HOME, or name the folder with --component-dir and run again")
-        })?;
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with("WASSETTE_"))
-            .collect();
-        Ok(Self {
-            variables,
-            config_dir: folders.config_dir(),
-            data_dir: folders.data_dir(),
-            home_dir: folders.home_dir().to_owned(),
-            docker_config: std::env::var_os("DOCKER_CONFIG")
-                .map_or_else(|| folders.home_dir().join(".docker"), PathBuf::from)
-                .join("config.json"),
-            current_dir: std::env::current_dir().map_err(Exit::failed)?,
-        })
-    }
-
-    fn variable(&self, name: &str) -> Result<Option<String>, Exit> {
-        debug_assert!(VARIABLES.contains(&name), "{name} is not listed");
-        let found = self.variables.iter().find(|(known, _)| known == name);
-        found
-            .map(|(_, value)| value.clone().into_string())
-            .transpose()
-            .map_err(|_not_text| Exit::usage(format!("the variable `{name}` is not valid text")))
-    }
 }
 
 impl Surroundings {
@@ -257,6 +220,7 @@ impl Config {
             secrets_backend: choose(None, backend, file.secrets_backend, SecretsBackend::Auto),
             path,
             home_dir: around.home_dir.clone(),
+            client_folders: around.client_folders.clone(),
             current_dir: around.current_dir.clone(),
         })
     }
@@ -314,6 +278,11 @@ impl Config {
             config.network.helper_path = std::env::var_os("PATH");
         }
         Ok(())
+    }
+
+    /// The file of the token of `wassette serve`.
+    pub(crate) fn http_token(&self) -> PathBuf {
+        self.path.with_file_name("http-token")
     }
 
     /// The file of what `wassette registry login` keeps.
@@ -475,6 +444,7 @@ pub(crate) fn toml<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
 
     fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         Surroundings {
@@ -487,6 +457,12 @@ mod tests {
             current_dir: "/here".into(),
             home_dir: "/home/me".into(),
             docker_config: "/home/me/.docker/config.json".into(),
+            client_folders: Folders {
+                home: "/home/me".into(),
+                config: "/c".into(),
+                codex: None,
+                claude: None,
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 //! and terminal are read and passed on.
 
 mod cli;
+mod clients;
 mod commands;
 mod config;
 mod exit;
@@ -93,6 +94,7 @@ async fn dispatch(command: Command, config: Config, output: Output) -> Result<()
         Command::Registry(command) => commands::registry::run(&config, command, output).await,
         Command::Store(command) => commands::store::run(&config, &command, output).await,
         Command::Manifest(command) => commands::manifest::run(&config, command, output).await,
+        Command::Client(command) => commands::client::run(&config, command, output),
         Command::Demo => commands::demo::run(&config).await,
         Command::Config(command) => commands::config::run(&config, &command, output),
         Command::Completion { shell } => commands::completion::print(shell),

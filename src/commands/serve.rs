@@ -209,10 +209,7 @@ fn access(config: &Config, args: &ServeArgs, place: &Place, host: &Host) -> Resu
         // The socket's file lets nobody but this user in.
         return Ok(Access::Open);
     }
-    let path = args
-        .token_file
-        .clone()
-        .unwrap_or_else(|| config.path.with_file_name("http-token"));
+    let path = args.token_file.clone().unwrap_or_else(|| config.http_token());
     token(&path).map(Access::Token)
 }
 

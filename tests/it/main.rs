@@ -13,6 +13,7 @@
 
 mod calls;
 mod cli;
+mod client;
 mod compile;
 mod contain;
 mod demo;

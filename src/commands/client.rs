@@ -1,0 +1,248 @@
+//! `wassette client add|remove|list`: the entry for this program in the settings of MCP clients.
+
+use crate::cli::{ClientAddArgs, ClientChangeArgs, ClientCommand};
+use crate::clients::{Client, Folders, Server, backup_path};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::output::{Output, note, shown, table};
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::fs;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a settings file that is changed. Claude Code keeps more than settings in its own.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// One client in a list.
+#[derive(Debug, Serialize)]
+struct Listed {
+    client: &'static str,
+    file: PathBuf,
+    /// `added`, `absent`, `no-file` or `unreadable`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<Json>,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Changed {
+    client: &'static str,
+    file: PathBuf,
+    changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<PathBuf>,
+}
+
+pub(crate) fn run(config: &Config, command: ClientCommand, output: Output) -> Result<(), Exit> {
+    let folders = &config.client_folders;
+    match command {
+        ClientCommand::List => {
+            let all: Vec<_> = Client::ALL
+                .iter()
+                .map(|client| listed(*client, folders))
+                .collect();
+            output.print(&all, |all| {
+                let rows = all.iter().map(|one| {
+                    [
+                        one.client.to_owned(),
+                        one.state.to_owned(),
+                        one.file.display().to_string(),
+                    ]
+                });
+                table(["client", "state", "file"], rows)
+            })
+        }
+        ClientCommand::Add(args) => {
+            let server = server(config, &args)?;
+            let entry = args.change.client.entry(&server);
+            let entry =
+                entry.map_err(|error| Exit::usage(format!("{}: {error}", args.change.client.name())))?;
+            change(&args.change, folders, Some(&entry), output)
+        }
+        ClientCommand::Remove(args) => change(&args, folders, None, output),
+    }
+}
+
+/// How a client is to reach this program.
+fn server(config: &Config, args: &ClientAddArgs) -> Result<Server, Exit> {
+    if let Some(url) = &args.url {
+        let parsed = url::Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        let parsed =
+            parsed.ok_or_else(|| Exit::usage(format!("`{}` is no address of a server", shown(url))))?;
+        // Our own token, and only for this machine: it must not be sent to somebody else.
+        let is_here = parsed
+            .host_str()
+            .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+        let token = fs::read_to_string(config.http_token()).ok().filter(|_| is_here);
+        return Ok(Server::Address {
+            url: url.clone(),
+            token: token.map(|text| text.trim().to_owned()),
+        });
+    }
+    let program = std::env::current_exe().map_err(Exit::failed)?;
+    let command = program
+        .to_str()
+        .ok_or_else(|| Exit::failed(anyhow::anyhow!("the path of this program is no text")))?;
+    let mut words = vec!["run".to_owned()];
+    words.extend(args.args.iter().cloned());
+    Ok(Server::Program {
+        command: command.to_owned(),
+        args: words,
+    })
+}
+
+fn listed(client: Client, folders: &Folders) -> Listed {
+    let file = client.file(folders);
+    let (state, entry) = match read(&file) {
+        Ok(None) => ("no-file", None),
+        Ok(Some(text)) => match client.found(&text, NAME) {
+            Ok(Some(entry)) => ("added", Some(without_token(entry))),
+            Ok(None) => ("absent", None),
+            Err(_) => ("unreadable", None),
+        },
+        Err(_) => ("unreadable", None),
+    };
+    Listed {
+        client: client.name(),
+        file,
+        state,
+        entry,
+    }
+}
+
+/// Under which name this program is entered.
+const NAME: &str = "wassette";
+
+/// What is printed may be kept.
+fn without_token(mut entry: Json) -> Json {
+    for headers in ["headers", "http_headers"] {
+        if let Some(value) = entry.pointer_mut(&format!("/{headers}/Authorization")) {
+            *value = "Bearer …".into();
+        }
+    }
+    entry
+}
+
+fn read(path: &Path) -> Result<Option<String>, Exit> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Exit::unreadable(path, error)),
+        Ok(found) if !found.is_file() || found.len() > FILE_BYTES_MAX => Err(Exit::failed(anyhow::anyhow!(
+            "{} is no settings file",
+            shown(&path.display().to_string())
+        ))),
+        Ok(_) => fs::read_to_string(path)
+            .map(Some)
+            .map_err(|error| Exit::unreadable(path, error)),
+    }
+}
+
+/// Shows the change, asks, keeps a copy, and makes it.
+fn change(
+    args: &ClientChangeArgs,
+    folders: &Folders,
+    entry: Option<&Json>,
+    output: Output,
+) -> Result<(), Exit> {
+    let client = args.client;
+    // Settings are often links into a folder that is kept elsewhere: the file is changed, and the link stays.
+    let file = client.file(folders);
+    let file = fs::canonicalize(&file).unwrap_or(file);
+    let before = read(&file)?;
+    let text = before.as_deref().unwrap_or_default();
+    let after = client.edited(text, NAME, entry).map_err(|error| {
+        Exit::failed(anyhow::anyhow!(
+            "{} is not changed: {error}",
+            shown(&file.display().to_string())
+        ))
+        .with_hint("docs/clients.md has what to write into it")
+    })?;
+    let is_same =
+        after == text || (entry.is_none() && client.found(text, NAME).is_ok_and(|found| found.is_none()));
+    let mut changed = Changed {
+        client: client.name(),
+        file: file.clone(),
+        changed: !is_same && !args.dry_run,
+        backup: None,
+    };
+    if !is_same {
+        show(&file, text, &after);
+        if !args.dry_run {
+            confirm(args.yes)?;
+            if read(&file)? != before {
+                return Err(Exit::failed(anyhow::anyhow!(
+                    "the file was changed meanwhile; nothing is written"
+                )));
+            }
+            changed.backup = write(&file, before.as_deref(), &after)?;
+        }
+    }
+    output.print(&changed, |changed| match (&changed.backup, changed.changed) {
+        (Some(backup), _) => format!("{} is changed; as it was: {}", changed.client, backup.display()),
+        (None, true) => format!("{} is changed", changed.client),
+        (None, false) => format!("{} stays as it is", changed.client),
+    })
+}
+
+/// The lines that go and come, with a few around them. No token is shown.
+fn show(file: &Path, before: &str, after: &str) {
+    let masked = |text: &str| {
+        let lines = text.lines().map(|line| match line.find("Bearer ") {
+            Some(at) => format!("{}Bearer …", line.get(..at).unwrap_or_default()),
+            None => line.to_owned(),
+        });
+        lines.map(|line| shown(&line) + "\n").collect::<String>()
+    };
+    let (before, after) = (masked(before), masked(after));
+    let difference = similar::TextDiff::from_lines(&before, &after);
+    note(&format!(
+        "{}:\n{}",
+        shown(&file.display().to_string()),
+        difference.unified_diff().context_radius(2)
+    ));
+}
+
+fn confirm(is_sure: bool) -> Result<(), Exit> {
+    if is_sure {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Exit::usage("nobody can be asked whether this is meant")
+            .with_hint("`--yes` means it, `--dry-run` only shows it"));
+    }
+    note("write this? [y/N]");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(Exit::failed)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Exit::denied("nothing is changed"))
+    }
+}
+
+/// Writes the file anew beside itself, and keeps what it was.
+fn write(file: &Path, before: Option<&str>, after: &str) -> Result<Option<PathBuf>, Exit> {
+    let failed = |error: std::io::Error| {
+        Exit::failed(anyhow::Error::new(error).context(format!("cannot write `{}`", file.display())))
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let backup = before.map(|_| backup_path(file));
+    if let Some(backup) = &backup {
+        fs::copy(file, backup).map_err(failed)?;
+    }
+    let mut written = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    written.write_all(after.as_bytes()).map_err(failed)?;
+    // A new file is for this user alone, since it may hold a token; another keeps who may read it.
+    if before.is_some() {
+        let permissions = fs::metadata(file).map_err(failed)?.permissions();
+        fs::set_permissions(written.path(), permissions).map_err(failed)?;
+    }
+    written.as_file().sync_all().map_err(failed)?;
+    written.persist(file).map_err(|error| failed(error.error))?;
+    Ok(backup)
+}

@@ -1,0 +1,134 @@
+//! `wassette client`: what it writes into the settings of other programs, and what it leaves alone.
+
+use crate::support::Home;
+use serde_json::{Value as Json, json};
+use std::os::unix::fs::PermissionsExt as _;
+
+fn mode(path: &std::path::Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_client_is_told_where_the_program_is() {
+    let home = Home::new();
+    let file = home.path().join(".codex/config.toml");
+    let shown = home.json(&["client", "add", "codex", "--dry-run"]);
+    assert_eq!((&shown["changed"], file.exists()), (&json!(false), false));
+    // Nobody is at a terminal who could be asked.
+    let ran = home.run(&["client", "add", "codex"]);
+    assert!(ran.code == 2 && ran.stderr.contains("--yes"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("+[mcp_servers.wassette]") && !file.exists(),
+        "{ran:?}"
+    );
+    let added = home.json(&["client", "add", "codex", "--yes", "--", "--disable-builtin-tools"]);
+    assert_eq!((&added["changed"], &added["backup"]), (&json!(true), &Json::Null));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let program = env!("CARGO_BIN_EXE_wassette");
+    assert_eq!(
+        text,
+        format!(
+            "[mcp_servers.wassette]\ncommand = \"{program}\"\nargs = [\"run\", \"--disable-builtin-tools\"]\n"
+        )
+    );
+    assert_eq!(mode(&file), 0o600);
+    let again = home.json(&["client", "add", "codex", "--yes", "--", "--disable-builtin-tools"]);
+    assert_eq!(again["changed"], json!(false));
+    let listed = home.json(&["client", "list"]);
+    let states: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["client"].as_str().unwrap(), one["state"].as_str().unwrap()))
+        .collect();
+    assert!(
+        states.contains(&("codex", "added")) && states.contains(&("gemini", "no-file")),
+        "{states:?}"
+    );
+    let removed = home.json(&["client", "remove", "codex", "--yes"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+    assert!(std::fs::read_to_string(removed["backup"].as_str().unwrap()).unwrap() == text);
+}
+
+#[test]
+fn what_a_person_wrote_stays_and_is_kept() {
+    let home = Home::new();
+    let text = "{\n  // my theme\n  \"theme\": \"dark\"\n}\n";
+    let kept = home.file("dotfiles.json", text.as_bytes());
+    std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::create_dir(home.path().join(".gemini")).unwrap();
+    let file = home.path().join(".gemini/settings.json");
+    std::os::unix::fs::symlink(&kept, &file).unwrap();
+    let added = home.json(&["client", "add", "gemini", "--yes"]);
+    assert!(std::fs::symlink_metadata(&file).unwrap().is_symlink());
+    let now = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        now.contains("// my theme") && now.contains("\"wassette\""),
+        "{now}"
+    );
+    assert_eq!(mode(&kept), 0o644);
+    let backup = added["backup"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(backup).unwrap(), text);
+    // A second copy does not take the first one's place.
+    home.json(&["client", "remove", "gemini", "--yes"]);
+    assert_eq!(std::fs::read_to_string(backup).unwrap(), text);
+    // What is not understood is not touched.
+    std::fs::write(&kept, "{ \"mcpServers\": [").unwrap();
+    let ran = home.run(&["client", "add", "gemini", "--yes"]);
+    assert!(ran.code == 1 && ran.stderr.contains("is not changed"), "{ran:?}");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{ \"mcpServers\": [");
+}
+
+#[test]
+fn a_token_goes_to_this_machine_only_and_is_not_shown() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path().join(".config/wassette")).unwrap();
+    std::fs::write(
+        home.path().join(".config/wassette/http-token"),
+        "wst_secret-secret-secret-secret\n",
+    )
+    .unwrap();
+    let add = |url: &str| {
+        let ran = home.run(&["client", "add", "claude-code", "--yes", "--url", url]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            !ran.stderr.contains("wst_secret") && !ran.stdout.contains("wst_secret"),
+            "{ran:?}"
+        );
+        let text = std::fs::read_to_string(home.path().join(".claude.json")).unwrap();
+        serde_json::from_str::<Json>(&text).unwrap()["mcpServers"]["wassette"].clone()
+    };
+    assert_eq!(
+        add("http://127.0.0.1:9001/mcp"),
+        json!({
+            "type": "http",
+            "url": "http://127.0.0.1:9001/mcp",
+            "headers": {"Authorization": "Bearer wst_secret-secret-secret-secret"},
+        })
+    );
+    assert_eq!(mode(&home.path().join(".claude.json")), 0o600);
+    let listed = home.run(&["client", "list"]);
+    assert!(
+        listed.stdout.contains("127.0.0.1:9001") && !listed.stdout.contains("wst_secret"),
+        "{listed:?}"
+    );
+    for elsewhere in [
+        "https://mcp.example.com/mcp",
+        "http://localhost.example.com/mcp",
+        "http://127.0.0.1@example.com/",
+    ] {
+        assert_eq!(add(elsewhere), json!({"type": "http", "url": elsewhere}));
+    }
+    assert_eq!(
+        home.run(&[
+            "client",
+            "add",
+            "claude-desktop",
+            "--yes",
+            "--url",
+            "http://127.0.0.1/mcp"
+        ])
+        .code,
+        2
+    );
+}
