@@ -166,6 +166,53 @@ fn other_names_and_pages_are_refused_before_anything_else() {
 }
 
 #[test]
+fn allowed_pages_are_let_through_by_browsers() {
+    let home = Home::new();
+    let server = Server::start(&home, &["--allowed-origin", "https://app.example"]);
+    let ask = |origin: &str| {
+        let headers = [
+            ("Origin", origin),
+            ("Authorization", ""),
+            ("Access-Control-Request-Method", "POST"),
+            (
+                "Access-Control-Request-Headers",
+                "authorization, mcp-param-city, x-evil",
+            ),
+        ];
+        server.ask("OPTIONS /mcp", &headers, b"")
+    };
+    let asked = ask("https://app.example");
+    assert_eq!(asked.status, 204, "{asked:?}");
+    assert_eq!(
+        asked.header("access-control-allow-origin"),
+        Some("https://app.example")
+    );
+    let allowed = asked.header("access-control-allow-headers").unwrap();
+    assert!(
+        allowed.contains("authorization") && allowed.ends_with("mcp-param-city"),
+        "{allowed}"
+    );
+    assert_eq!(ask("https://evil.example").status, 403);
+    // What a page may not read it may not read with a wrong token either, and a right one is still wanted.
+    let answer = server.post(
+        &[("Origin", "https://app.example"), ("Authorization", "")],
+        &initialize(),
+    );
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (401, Some("https://app.example"))
+    );
+    let answer = server.post(&[("Origin", "https://app.example")], &initialize());
+    assert!(
+        answer
+            .header("access-control-expose-headers")
+            .unwrap()
+            .contains("mcp-session-id"),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn what_is_no_request_is_answered_with_what_is_wrong() {
     let home = Home::new();
     let server = Server::open(&home, &[]);

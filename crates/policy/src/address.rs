@@ -36,25 +36,19 @@ pub(crate) const NON_PUBLIC_V4: [Ipv4Net; 18] = [
     v4([224, 0, 0, 0], 3),    // Multicast, reserved and broadcast: RFC 1112, RFC 5771, RFC 919.
 ];
 
-/// IPv6 ranges that are not the public internet.
+/// IPv6 ranges that are not the public internet, of those that are given out as public at all: 2000::/3 (RFC 4291).
 ///
-/// Source: IANA IPv6 Special-Purpose Address Registry. Only 2000::/3 is given out as public (RFC 4291), so
-/// that everything outside it is here by its complement, but for NAT64, which is judged by what it holds.
-pub(crate) const NON_PUBLIC_V6: [Ipv6Net; 13] = [
-    v6(0, 16),                      // Unspecified, loopback, IPv4-compatible: RFC 4291.
-    v6(0x0064_ff9b_0001 << 80, 48), // Local NAT64: RFC 8215.
-    v6(0x0100 << 112, 64),          // Discard: RFC 6666.
+/// Source: IANA IPv6 Special-Purpose Address Registry. Everything else, such as loopback, unique local and link-local
+/// addresses, multicast, and local NAT64 (RFC 8215), is not given out.
+pub(crate) const NON_PUBLIC_V6: [Ipv6Net; 4] = [
     v6(0x2001 << 112, 23),          // Protocol assignments, Teredo: RFC 2928, RFC 4380.
     v6(0x2001_0db8 << 96, 32),      // Documentation: RFC 3849.
     v6(0x2620_004f_8000 << 80, 48), // AS112: RFC 7534.
     v6(0x3fff << 112, 20),          // Documentation: RFC 9637.
-    v6(0x5f00 << 112, 16),          // Segment routing: RFC 9602.
-    v6(0x4000 << 112, 2),           // Not given out: RFC 4291.
-    v6(0x8000 << 112, 2),           // Not given out: RFC 4291.
-    v6(0xc000 << 112, 3),           // Not given out: RFC 4291.
-    v6(0xe000 << 112, 4),           // Not given out: RFC 4291.
-    v6(0xf000 << 112, 4), // Unique local (RFC 4193), link-local (RFC 4291), site-local (RFC 3879), multicast (RFC 4291).
 ];
+
+/// What is given out as public.
+const GIVEN_OUT: Ipv6Net = v6(0x2000 << 112, 3);
 
 /// IPv4 addresses inside this prefix are reached through a gateway: RFC 6052.
 pub(crate) const NAT64: Ipv6Net = v6(0x0064_ff9b << 96, 96);
@@ -125,7 +119,7 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(address) => !NON_PUBLIC_V4.iter().any(|range| range.contains(&address)),
         IpAddr::V6(address) => {
             let is_special = NON_PUBLIC_V6.iter().any(|range| range.contains(&address));
-            let is_given_out = address.to_bits() >> 125 == 1 || NAT64.contains(&address);
+            let is_given_out = GIVEN_OUT.contains(&address) || NAT64.contains(&address);
             is_given_out && !is_special
         }
     }
@@ -140,14 +134,7 @@ pub fn is_public_address(address: IpAddr) -> bool {
 
 /// All ranges that are treated differently from their surroundings, for whoever must try one address of each.
 pub(crate) fn special_ranges() -> impl Iterator<Item = IpNet> {
-    let holding = [
-        NAT64,
-        SIX_TO_FOUR,
-        TEREDO,
-        COMPATIBLE,
-        TRANSLATED,
-        v6(0x2000 << 112, 3),
-    ];
+    let holding = [NAT64, SIX_TO_FOUR, TEREDO, COMPATIBLE, TRANSLATED, GIVEN_OUT];
     NON_PUBLIC_V4
         .into_iter()
         .map(IpNet::V4)

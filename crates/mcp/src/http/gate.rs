@@ -7,24 +7,29 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode, request};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, JsonRpcRequest, RequestId};
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Endpoint;
 use super::access::{Access, Denied, Principal, Scope};
 use super::accounts::{AccountLimits, Accounts, Place, Refused};
-use super::origin::Names;
+use super::origin::{self, Names};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
 use crate::message::{Incoming, Reader, Refusal as Unreadable};
 
 /// The header that names a session.
 const SESSION: &str = "mcp-session-id";
+
+/// Bytes of bodies that are kept at a time: 64 of the largest.
+const BODIES_BYTES_MAX: usize = 256 << 20;
 
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -40,6 +45,8 @@ pub(crate) struct Gate {
     accounts: Accounts,
     sessions: Arc<Sessions>,
     body_bytes_max: usize,
+    /// Bytes of bodies that are kept at a time, of all clients.
+    bodies: Arc<Semaphore>,
     /// Held while a session is made, so that their number is exact.
     making: tokio::sync::Mutex<()>,
 }
@@ -68,6 +75,7 @@ impl Gate {
             accounts: Accounts::new(limits),
             sessions,
             body_bytes_max,
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
             making: tokio::sync::Mutex::new(()),
         }
     }
@@ -82,6 +90,18 @@ impl Gate {
 
     pub(super) fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Room for a body, as large as it says, or as it can be.
+    fn keep(&self, body: &Body) -> Result<OwnedSemaphorePermit, Refusal> {
+        let size = body
+            .size_hint()
+            .upper()
+            .and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = size.unwrap_or(self.body_bytes_max).min(self.body_bytes_max);
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let kept = Arc::clone(&self.bodies).try_acquire_many_owned(permits);
+        kept.map_err(|_| unavailable("too much is being sent at a time", None))
     }
 
     /// Whether the names in a request are allowed; the refusal if not.
@@ -168,15 +188,31 @@ fn needed(request: &ClientRequest) -> Option<Scope> {
 /// Answers one request to the endpoint.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let outcome = checked(endpoint, parts, body).await;
-    let response = outcome.unwrap_or_else(|refusal| *refusal);
+    let mut response = match endpoint.gate.named(&parts) {
+        Err(refusal) => *refusal,
+        Ok(()) => {
+            let page = parts.headers.get(ORIGIN).cloned();
+            let mut response = if parts.method == Method::OPTIONS {
+                origin::preflight(&parts.headers)
+            } else {
+                let outcome = checked(endpoint, parts, body).await;
+                outcome.unwrap_or_else(|refusal| *refusal)
+            };
+            if let Some(page) = page {
+                origin::admit(response.headers_mut(), page);
+            }
+            response
+        }
+    };
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     endpoint.metrics.answered(response.status());
     response
 }
 
 async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
-    gate.named(&parts)?;
     let principal = gate.principal(&parts).await?;
     let admitted = gate
         .accounts
@@ -210,6 +246,13 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
             return Err(response);
         }
     }
+    // Before the body is read, so that nobody can make us keep more of them than that.
+    let place = admitted
+        .clone()
+        .request()
+        .await
+        .map_err(|refusal| busy(refusal, None))?;
+    let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
     match wish(&bytes)? {
         Wish::Told => Ok(passed(endpoint, parts, bytes).await),
@@ -217,13 +260,10 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
             let JsonRpcRequest { id, request, .. } = *request;
             gate.permit(&principal, &id, &request)?;
             if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
+                drop(place);
                 let place = admitted.stream().map_err(|refusal| busy(refusal, Some(&id)))?;
                 return Ok(hold(passed(endpoint, parts, bytes).await, place));
             }
-            let place = admitted
-                .request()
-                .await
-                .map_err(|refusal| busy(refusal, Some(&id)))?;
             if session.is_none() && matches!(request, ClientRequest::InitializeRequest(_)) {
                 let response = open(endpoint, (parts, bytes), (&principal, &id)).await?;
                 return Ok(hold(response, place));
@@ -242,7 +282,7 @@ async fn open(
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
     let _one_at_a_time = gate.making.lock().await;
-    if gate.sessions.is_full().await {
+    if !gate.sessions.has_room().await {
         return Err(unavailable("there are too many sessions", Some(id)));
     }
     let response = passed(endpoint, parts, bytes).await;

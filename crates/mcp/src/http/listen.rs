@@ -30,6 +30,9 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request, and between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(60);
 
+/// How long a client may take nothing of what is sent to it.
+const UNREAD_TIME: Duration = Duration::from_secs(60);
+
 /// Bytes of a request's head, and of what is read ahead.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
@@ -241,7 +244,21 @@ async fn tcp(listener: &TcpListener) -> io::Result<TcpStream> {
     // A head and an event are two writes; without this the second waits for an acknowledgement (40 ms).
     // Who is gone already shows at the first read.
     drop(stream.set_nodelay(true));
+    unread_ends(&stream);
     Ok(stream)
+}
+
+/// Ends a connection whose other end takes nothing any more, or is gone without a word.
+fn unread_ends(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    {
+        let milliseconds = u32::try_from(UNREAD_TIME.as_millis()).unwrap_or(u32::MAX);
+        let _set = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
+    }
+    #[cfg(unix)]
+    let _set = rustix::net::sockopt::set_socket_keepalive(stream, true);
+    #[cfg(not(unix))]
+    let _no_way = stream;
 }
 
 /// Whether an error is about one connection that is gone already.

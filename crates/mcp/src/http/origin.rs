@@ -8,7 +8,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use url::{Host, Url};
 
 /// Names that requests may be addressed to, and origins that pages may send them from.
@@ -131,6 +132,43 @@ impl Names {
         let is_known = |authority: &str| host_of(authority).is_some_and(|host| self.hosts.contains(&host));
         named.next().is_none() && is_known(header) && uri.authority().is_none_or(|it| is_known(it.as_str()))
     }
+}
+
+/// Headers of a request that pages may set, besides those that repeat arguments of a tool (`Mcp-Param-…`).
+const PAGES_SET: &str = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
+
+/// Answers what a browser asks before it sends the request of a page (Fetch, "CORS-preflight request").
+pub(super) fn preflight(headers: &HeaderMap) -> Response {
+    let asked = headers
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|names| names.to_str().ok());
+    let mut allowed = PAGES_SET.to_owned();
+    let parameters = asked.unwrap_or_default().split(',').map(str::trim);
+    for name in parameters.filter(|name| name.to_ascii_lowercase().starts_with("mcp-param-")) {
+        allowed.push_str(", ");
+        allowed.push_str(name);
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    answer.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST, GET, DELETE"),
+    );
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Lets an allowed page read an answer.
+pub(super) fn admit(headers: &mut HeaderMap, page: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, page);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("mcp-session-id, www-authenticate, retry-after"),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
 /// The host of `host:port`.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::Stream;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
@@ -14,14 +14,24 @@ use rmcp::transport::streamable_http_server::session::local::{
 };
 
 /// A session that says nothing for so long is over. A client that comes back makes a new one.
-const IDLE_MAX: Duration = Duration::from_secs(300);
+const IDLE_MAX: Duration = Duration::from_secs(3600);
+
+/// Where there is no place left, one that said nothing for so long makes room.
+const IDLE_MIN: Duration = Duration::from_secs(300);
 
 /// The library's sessions, and whose they are.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     local: LocalSessionManager,
     most: usize,
-    owners: Mutex<HashMap<String, Arc<str>>>,
+    owners: Mutex<HashMap<SessionId, Owned>>,
+}
+
+/// Whose a session is, and when it was used last.
+#[derive(Debug)]
+struct Owned {
+    owner: Arc<str>,
+    used: Instant,
 }
 
 impl Sessions {
@@ -40,22 +50,44 @@ impl Sessions {
         self.local.sessions.read().await.len()
     }
 
-    /// Whether there is no place for one more.
-    pub(super) async fn is_full(&self) -> bool {
-        self.count().await >= self.most
+    /// Whether there is a place for one more, perhaps that of one which is idle.
+    pub(super) async fn has_room(&self) -> bool {
+        if self.count().await < self.most {
+            return true;
+        }
+        let longest = {
+            let owners = self.owners();
+            let longest = owners.iter().min_by_key(|(_, owned)| owned.used);
+            longest
+                .filter(|(_, owned)| owned.used.elapsed() >= IDLE_MIN)
+                .map(|(id, _)| Arc::clone(id))
+        };
+        match longest {
+            Some(id) => self.close_session(&id).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Says whose session this is, once it is made.
     pub(super) fn own(&self, id: &str, owner: &Arc<str>) {
-        self.owners().insert(id.to_owned(), Arc::clone(owner));
+        let owned = Owned {
+            owner: Arc::clone(owner),
+            used: Instant::now(),
+        };
+        self.owners().insert(id.into(), owned);
     }
 
-    /// Whether somebody may use a session. One that is not there is nobody's.
+    /// Whether somebody may use a session, which is then used. One that is not there is nobody's.
     pub(super) fn is_of(&self, id: &str, owner: &str) -> bool {
-        self.owners().get(id).is_some_and(|known| **known == *owner)
+        let mut owners = self.owners();
+        let Some(owned) = owners.get_mut(id).filter(|owned| *owned.owner == *owner) else {
+            return false;
+        };
+        owned.used = Instant::now();
+        true
     }
 
-    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<str>>> {
+    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Owned>> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::too_many_lines, reason = "a table is read as one")]
 
+mod addresses;
 mod change;
 mod laws;
 mod limits;
