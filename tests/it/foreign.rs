@@ -14,6 +14,12 @@
     reason = "tests"
 )]
 
+#[allow(
+    dead_code,
+    reason = "shared with the other end-to-end tests, which use the rest"
+)]
+#[path = "http/server.rs"]
+mod http;
 mod large_guests;
 mod real_clients;
 mod real_registry;

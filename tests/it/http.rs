@@ -49,7 +49,7 @@ fn both_eras_are_served_on_one_endpoint() {
         json!({"result": 7})
     );
     assert_eq!(answer.message()["result"]["resultType"], Json::Null);
-    assert_eq!(server.ask("DELETE /mcp", &headers, b"").status, 202);
+    assert_eq!(server.ask("DELETE /mcp", &headers, b"").status, 204);
     assert_eq!(server.post(&headers, &call).status, 404);
     assert_eq!(server.post(&[("Mcp-Session-Id", "made-up")], &call).status, 404);
 }

@@ -1,5 +1,6 @@
 //! Other people's MCP clients against the program: what they make of its lists and results, in each era they speak.
 
+use crate::http::Server;
 use crate::support::{Client, Home, Ran, guest, root};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,35 @@ fn inspector_finds_no_fault_in_a_list() {
             expected,
             "{era}"
         );
+    }
+}
+
+#[test]
+fn inspector_finds_no_fault_in_a_server_over_http() {
+    let home = Home::new();
+    for name in COMPONENTS {
+        home.load(&guest(name));
+    }
+    let server = Server::start(&home, &[]);
+    let url = format!("http://{}/mcp", server.address);
+    let token = format!("Authorization: Bearer {}", server.token.as_deref().unwrap());
+    for era in ["legacy", "modern"] {
+        let mut command = inspector();
+        command
+            .args(["--server-url", &url, "--transport", "http", "--header", &token])
+            .args([
+                "--protocol-era",
+                era,
+                "--format",
+                "json",
+                "--method",
+                "tools/list",
+                "--strict",
+            ]);
+        let ran = run(&home, &mut command);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{era}: {}", ran.stdout);
+        let printed: Json = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(printed["result"]["tools"].as_array().unwrap().len() > 30, "{era}");
     }
 }
 
@@ -68,29 +98,31 @@ fn inspector_calls() {
     }
 }
 
-#[test]
-fn typescript_sdk_1_makes_the_round() {
-    check(typescript("1", "legacy"));
+/// Each client, in each era it speaks, over each transport.
+macro_rules! rounds {
+    ($($name:ident: $client:expr;)*) => {
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn makes_the_round_over_pipes() {
+                check($client, false);
+            }
+
+            #[test]
+            fn makes_the_round_over_http() {
+                check($client, true);
+            }
+        })*
+    };
 }
 
-#[test]
-fn typescript_sdk_2_makes_the_round_with_a_handshake() {
-    check(typescript("2", "legacy"));
-}
-
-#[test]
-fn typescript_sdk_2_makes_the_round_without_a_handshake() {
-    check(typescript("2", "modern"));
-}
-
-#[test]
-fn python_sdk_makes_the_round_with_a_handshake() {
-    check(python("legacy"));
-}
-
-#[test]
-fn python_sdk_makes_the_round_without_a_handshake() {
-    check(python("modern"));
+rounds! {
+    typescript_sdk_1: typescript("1", "legacy");
+    typescript_sdk_2_with_a_handshake: typescript("2", "legacy");
+    typescript_sdk_2_without_a_handshake: typescript("2", "modern");
+    python_sdk_with_a_handshake: python("legacy");
+    python_sdk_without_a_handshake: python("modern");
 }
 
 /// Calls of the round, each with the result a client must hand on unchanged.
@@ -142,17 +174,18 @@ fn calls() -> Vec<(Json, Json)> {
 
 /// Has a client list, call, load and unload, and compares everything it saw.
 #[track_caller]
-fn check(mut client: Command) {
+fn check(mut client: Command, over_http: bool) {
     let home = Home::new();
     home.load(&guest("kitchen"));
     home.wat("add");
     let offered = Client::initialized(&home, &[]).tools();
-    // Ours come first, six of them; the others by name.
-    let with_add: Vec<_> = offered[..6]
-        .iter()
-        .map(String::as_str)
-        .chain(["add_add"])
-        .chain(offered[6..].iter().map(String::as_str))
+    // Ours come first; the others by name.
+    let (ours, others): (Vec<_>, Vec<_>) = offered.iter().partition(|tool| !tool.contains('_'));
+    let with_add: Vec<String> = ours
+        .into_iter()
+        .cloned()
+        .chain(["add_add".to_owned()])
+        .chain(others.into_iter().cloned())
         .collect();
     let (calls, results): (Vec<_>, Vec<_>) = calls().into_iter().unzip();
     let round = json!({
@@ -160,9 +193,12 @@ fn check(mut client: Command) {
         "load": ["load-component", { "path": "./add.wasm" }],
         "unload": ["unload-component", { "id": "add" }],
     });
-    client
-        .arg(env!("CARGO_BIN_EXE_wassette"))
-        .env("ROUND", round.to_string());
+    let server = over_http.then(|| Server::open(&home, &["--enable-builtin-tools"]));
+    match &server {
+        Some(server) => client.arg(format!("http://{}/mcp", server.address)),
+        None => client.arg(env!("CARGO_BIN_EXE_wassette")),
+    };
+    client.env("ROUND", round.to_string());
     let ran = run(&home, &mut client);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
     let seen: Json = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.stdout));
@@ -197,14 +233,19 @@ fn script(name: &str) -> PathBuf {
 
 /// Runs the MCP Inspector's command line against the program.
 fn inspect(home: &Home, era: &str, arguments: &[&str]) -> Ran {
-    let inspector = node_tools().join("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
-    let mut command = node();
+    let mut command = inspector();
     command
-        .arg(inspector)
-        .args(["--cli", env!("CARGO_BIN_EXE_wassette"), "run"])
+        .args([env!("CARGO_BIN_EXE_wassette"), "run"])
         .args(["--protocol-era", era, "--format", "json"])
         .args(arguments);
     run(home, &mut command)
+}
+
+fn inspector() -> Command {
+    let inspector = node_tools().join("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+    let mut command = node();
+    command.arg(inspector).arg("--cli");
+    command
 }
 
 /// Runs a client in a home. It ends by itself: each has its own bound on time.

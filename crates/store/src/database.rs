@@ -217,6 +217,10 @@ impl Class {
             sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
             _ => None,
         };
+        // IOERR_SHMSIZE: the file that processes share cannot grow, which on a local disk is for want of space.
+        if code == Some(4874) {
+            return Self::Full;
+        }
         match code.map(|code| code & 0xff) {
             // BUSY, LOCKED
             Some(5 | 6) => Self::Busy,

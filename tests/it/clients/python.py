@@ -1,7 +1,7 @@
 """The official Python SDK as an MCP client: makes the round that `real_clients.rs` asks of every client, and prints
 what it saw as one line of JSON.
 
-Arguments: the era (`legacy`, `modern`) and the server's program. The round stands in the variable `ROUND`. The
+Arguments: the era (`legacy`, `modern`), and the server's program or address. The round stands in the variable `ROUND`. The
 server runs in the current folder and gets `HOME` as it is.
 """
 
@@ -14,7 +14,7 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters
 
 
-async def main(era: str, program: str) -> None:
+async def main(era: str, where: str) -> None:
     asked = json.loads(os.environ["ROUND"])
     notify, notified = anyio.create_memory_object_stream(16)
 
@@ -22,7 +22,9 @@ async def main(era: str, program: str) -> None:
         if getattr(message, "method", None) == "notifications/tools/list_changed":
             await notify.send(message)
 
-    server = StdioServerParameters(command=program, args=["run"], env={"HOME": os.environ["HOME"]})
+    server = where
+    if not where.startswith("http://"):
+        server = StdioServerParameters(command=where, args=["run"], env={"HOME": os.environ["HOME"]})
     # `auto` asks which revisions the server speaks and takes the newest.
     mode = "legacy" if era == "legacy" else "auto"
     async with AsyncExitStack() as stack:

@@ -1,22 +1,22 @@
 // The official TypeScript SDK as an MCP client: makes the round that `real_clients.rs` asks of every client, and
 // prints what it saw as one line of JSON.
 //
-// Arguments: the generation of the SDK (`1`, `2`), the era (`legacy`, `modern`), the server's program. The round
+// Arguments: the generation of the SDK (`1`, `2`), the era (`legacy`, `modern`), the server's program or address. The round
 // stands in the variable `ROUND`; the SDK lies in the folder that `WASSETTE_NODE_TOOLS` names. The server runs in
 // the current folder and gets `HOME` as it is.
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const [generation, era, program] = process.argv.slice(2);
+const [generation, era, server] = process.argv.slice(2);
 const round = JSON.parse(process.env.ROUND);
 // Imports would be looked for beside this file.
 const require = createRequire(join(process.env.WASSETTE_NODE_TOOLS, "here.js"));
 const sdk =
   generation === "1"
-    ? ["@modelcontextprotocol/sdk/client/index.js", "@modelcontextprotocol/sdk/client/stdio.js"]
-    : ["@modelcontextprotocol/client", "@modelcontextprotocol/client/stdio"];
-const [{ Client }, { StdioClientTransport }] = sdk.map((name) => require(name));
+    ? ["index.js", "stdio.js", "streamableHttp.js"].map((name) => `@modelcontextprotocol/sdk/client/${name}`)
+    : ["@modelcontextprotocol/client", "@modelcontextprotocol/client/stdio", "@modelcontextprotocol/client"];
+const [{ Client }, { StdioClientTransport }, { StreamableHTTPClientTransport }] = sdk.map((name) => require(name));
 
 // Lists that came with a notification and were not asked for yet, and those who wait for one.
 const lists = [];
@@ -50,7 +50,9 @@ async function call([name, args]) {
 }
 
 await client.connect(
-  new StdioClientTransport({ command: program, args: ["run"], env: { HOME: process.env.HOME } }),
+  server.startsWith("http://")
+    ? new StreamableHTTPClientTransport(new URL(server))
+    : new StdioClientTransport({ command: server, args: ["run"], env: { HOME: process.env.HOME } }),
 );
 const report = { server: client.getServerVersion().name, offered: await tools(), results: [] };
 for (const asked of round.calls) report.results.push(await call(asked));

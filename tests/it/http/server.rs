@@ -8,34 +8,34 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, and how to reach it.
-pub(super) struct Server {
-    pub(super) child: Child,
-    pub(super) address: String,
-    pub(super) token: Option<String>,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) token: Option<String>,
     /// What it said before it served.
-    pub(super) said: String,
+    pub(crate) said: String,
 }
 
 /// One answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// The message, whether it came alone or as the last event of a stream.
     #[track_caller]
-    pub(super) fn message(&self) -> Json {
+    pub(crate) fn message(&self) -> Json {
         let events = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
         let text = events
             .map(str::trim)
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 impl Server {
-    pub(super) fn start(home: &Home, arguments: &[&str]) -> Self {
+    pub(crate) fn start(home: &Home, arguments: &[&str]) -> Self {
         let all: Vec<_> = ["serve", "--bind-address", "127.0.0.1:0"]
             .iter()
             .chain(arguments)
@@ -80,19 +80,19 @@ impl Server {
         }
     }
 
-    pub(super) fn open(home: &Home, arguments: &[&str]) -> Self {
+    pub(crate) fn open(home: &Home, arguments: &[&str]) -> Self {
         let all: Vec<_> = ["--no-auth"].iter().chain(arguments).copied().collect();
         Self::start(home, &all)
     }
 
-    pub(super) fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     /// Sends a request as it is; what is usual and not said is added.
-    pub(super) fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    pub(crate) fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
         let mut add = |name: &str, value: &str| {
             if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
@@ -115,18 +115,18 @@ impl Server {
         stream
     }
 
-    pub(super) fn ask(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn ask(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         read(self.send(line, headers, body))
     }
 
     /// Posts a message.
-    pub(super) fn post(&self, headers: &[(&str, &str)], message: &Json) -> Answer {
+    pub(crate) fn post(&self, headers: &[(&str, &str)], message: &Json) -> Answer {
         self.ask("POST /mcp", headers, message.to_string().as_bytes())
     }
 
     /// A session of a client with a handshake.
     #[track_caller]
-    pub(super) fn session(&self, headers: &[(&str, &str)]) -> String {
+    pub(crate) fn session(&self, headers: &[(&str, &str)]) -> String {
         let answer = self.post(headers, &initialize());
         assert_eq!(answer.status, 200, "{answer:?}");
         let session = answer.header("mcp-session-id").unwrap().to_owned();
@@ -144,17 +144,17 @@ impl Server {
     }
 
     /// A stateless request with the headers that belong to it.
-    pub(super) fn modern(&self, method: &str, params: Json) -> Answer {
+    pub(crate) fn modern(&self, method: &str, params: Json) -> Answer {
         self.post(&modern_headers(method, &params), &modern(method, params.clone()))
     }
 
-    pub(super) fn call(&self, tool: &str, arguments: Json) -> Json {
+    pub(crate) fn call(&self, tool: &str, arguments: Json) -> Json {
         let answer = self.modern("tools/call", json!({"name": tool, "arguments": arguments}));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.message()["result"].clone()
     }
 
-    pub(super) fn tools(&self) -> Vec<String> {
+    pub(crate) fn tools(&self) -> Vec<String> {
         let listed = self.modern("tools/list", json!({})).message();
         let tools = listed["result"]["tools"].as_array().unwrap();
         tools
@@ -163,7 +163,7 @@ impl Server {
             .collect()
     }
 
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let status = std::process::Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();
@@ -171,7 +171,7 @@ impl Server {
     }
 
     /// Waits for the process to end; how long that took.
-    pub(super) fn ended(&mut self) -> Duration {
+    pub(crate) fn ended(&mut self) -> Duration {
         let begin = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < PATIENCE, "the server does not end");
@@ -188,13 +188,13 @@ impl Drop for Server {
     }
 }
 
-pub(super) fn initialize() -> Json {
+pub(crate) fn initialize() -> Json {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
     }})
 }
 
-pub(super) fn modern(method: &str, mut params: Json) -> Json {
+pub(crate) fn modern(method: &str, mut params: Json) -> Json {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -202,14 +202,14 @@ pub(super) fn modern(method: &str, mut params: Json) -> Json {
     json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
 }
 
-pub(super) fn modern_headers<'a>(method: &'a str, params: &'a Json) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn modern_headers<'a>(method: &'a str, params: &'a Json) -> Vec<(&'a str, &'a str)> {
     let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
     headers.extend(params["name"].as_str().map(|name| ("Mcp-Name", name)));
     headers
 }
 
 /// Reads an answer to the end of the connection.
-pub(super) fn read(stream: TcpStream) -> Answer {
+pub(crate) fn read(stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let mut stream = stream;
     // A connection that was refused early may be reset after the answer.
@@ -237,7 +237,7 @@ pub(super) fn read(stream: TcpStream) -> Answer {
     }
 }
 
-pub(super) fn unchunked(mut rest: &str) -> String {
+pub(crate) fn unchunked(mut rest: &str) -> String {
     let mut body = String::new();
     while let Some((size, after)) = rest.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();
@@ -248,7 +248,7 @@ pub(super) fn unchunked(mut rest: &str) -> String {
 }
 
 /// Reads a stream until a line contains this.
-pub(super) fn wait_for(stream: &mut BufReader<TcpStream>, text: &str) {
+pub(crate) fn wait_for(stream: &mut BufReader<TcpStream>, text: &str) {
     let begin = Instant::now();
     loop {
         let mut line = String::new();
@@ -262,7 +262,7 @@ pub(super) fn wait_for(stream: &mut BufReader<TcpStream>, text: &str) {
 
 /// Asks again until it is so.
 #[track_caller]
-pub(super) fn eventually(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < PATIENCE, "not so: {what}");
@@ -270,7 +270,7 @@ pub(super) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-pub(super) fn metric(admin: &str, name: &str) -> f64 {
+pub(crate) fn metric(admin: &str, name: &str) -> f64 {
     let mut stream = TcpStream::connect(admin).unwrap();
     let _sent = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = read(stream);
@@ -284,13 +284,13 @@ pub(super) fn metric(admin: &str, name: &str) -> f64 {
 }
 
 /// How many lines of the audit file say this.
-pub(super) fn told(home: &Home, word: &str) -> usize {
+pub(crate) fn told(home: &Home, word: &str) -> usize {
     let text = std::fs::read_to_string(home.store().join("audit.jsonl")).unwrap_or_default();
     text.lines().filter(|line| line.contains(word)).count()
 }
 
 /// A port that is free now.
-pub(super) fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
