@@ -2,12 +2,16 @@
 //! (`skopeo`): what we push is what it pulls, and what it pushes is what we load; with a password, and over TLS.
 
 use crate::support::{Home, Ran, guest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// `me` and `secret` as `htpasswd -B` writes them.
@@ -21,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Setup {
     Plain,
     Password,
+    Token,
     Tls,
 }
 
@@ -57,6 +62,13 @@ impl Registry {
             config.push_str(&format!(
                 "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
                 at("htpasswd")
+            ));
+        }
+        if setup == Setup::Token {
+            let realm = issue_tokens(folder.path());
+            config.push_str(&format!(
+                "auth:\n  token:\n    realm: {realm}\n    service: test\n    issuer: {ISSUER}\n    rootcertbundle: {}\n",
+                at("authority.pem")
             ));
         }
         let path = folder.path().join("config.yml");
@@ -102,8 +114,78 @@ impl Drop for Registry {
     }
 }
 
-/// An authority, and a certificate of it for loopback.
-fn certificates(folder: &Path) {
+/// Who issues tokens for the registry.
+const ISSUER: &str = "test-issuer";
+
+/// Starts a token server as the distribution project describes it; its address. It knows one user, `me` with `secret`,
+/// and gives whoever that is what is asked for.
+fn issue_tokens(folder: &Path) -> String {
+    let (key, certificate) = certificates(folder);
+    let certificate = BASE64_STANDARD.encode(certificate);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let realm = format!("http://{}/token", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut head = Vec::new();
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                match line {
+                    Ok(line) if !line.is_empty() => head.push(line),
+                    Ok(_) | Err(_) => break,
+                }
+            }
+            let wanted = format!("Basic {}", BASE64_STANDARD.encode("me:secret"));
+            let is_known = head.iter().any(|line| {
+                line.split_once(": ").is_some_and(|(name, value)| {
+                    name.eq_ignore_ascii_case("authorization") && value == wanted
+                })
+            });
+            let path = head
+                .first()
+                .and_then(|line| line.split(' ').nth(1))
+                .unwrap_or_default();
+            let (status, body) = if is_known {
+                let token = token(&key, &certificate, path);
+                ("200 OK", json!({"token": token, "expires_in": 300}))
+            } else {
+                ("401 Unauthorized", json!({"errors": [{"code": "UNAUTHORIZED"}]}))
+            };
+            let body = body.to_string();
+            let length = body.len();
+            let _sent = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    realm
+}
+
+/// A token for every `scope=repository:NAME:ACTIONS` of the address.
+fn token(key: &KeyPair, certificate: &str, path: &str) -> String {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let scopes = query.split('&').filter_map(|pair| pair.strip_prefix("scope="));
+    let access: Vec<Json> = scopes
+        .filter_map(|scope| {
+            let scope = scope.replace("%3A", ":").replace("%2F", "/").replace("%2C", ",");
+            let mut parts = scope.split(':').map(str::to_owned);
+            let (kind, name, actions) = (parts.next()?, parts.next()?, parts.next()?);
+            let actions: Vec<_> = actions.split(',').collect();
+            Some(json!({"type": kind, "name": name, "actions": actions}))
+        })
+        .collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({
+        "iss": ISSUER, "sub": "me", "aud": "test", "exp": now + 300, "nbf": now - 30, "iat": now - 30, "jti": "1",
+        "access": access,
+    });
+    let mut header = Header::new(Algorithm::ES256);
+    header.x5c = Some(vec![certificate.to_owned()]);
+    encode(&header, &claims, &EncodingKey::from_ec_der(&key.serialize_der())).unwrap()
+}
+
+/// An authority, and a certificate of it for loopback with its key.
+fn certificates(folder: &Path) -> (KeyPair, Vec<u8>) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().unwrap();
@@ -118,6 +200,7 @@ fn certificates(folder: &Path) {
         .unwrap();
     std::fs::write(folder.join("server.pem"), server.pem()).unwrap();
     std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+    (key, server.der().to_vec())
 }
 
 /// Runs the other program, which must succeed.
@@ -246,6 +329,57 @@ fn a_signature_lies_beside_what_it_signs_and_is_found() {
     );
 }
 
+fn login(home: &Home, registry: &Registry, password: &str) -> Ran {
+    let arguments = [
+        "registry",
+        "login",
+        &registry.host,
+        "--username",
+        "me",
+        "--password-stdin",
+    ];
+    let mut child = home
+        .command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(password.as_bytes()).unwrap();
+    drop(stdin);
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_registry_that_wants_tokens_is_used_with_those_of_its_token_server() {
+    let (home, registry) = (Home::new(), Registry::start(Setup::Token));
+    let reference = registry.reference("org/kitchen:1");
+    let kitchen = guest("kitchen");
+    let refused = home.run(&["registry", "push", kitchen.to_str().unwrap(), &reference]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert_eq!(login(&home, &registry, "wrong").code, 3);
+    let done = login(&home, &registry, "secret");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let pushed = push(&home, &reference, &[]);
+    let image = registry.image("org/kitchen:1");
+    let raw = skopeo(&[
+        "inspect",
+        "--raw",
+        "--tls-verify=false",
+        "--creds",
+        "me:secret",
+        &image,
+    ]);
+    let manifest: Json = serde_json::from_str(&raw).unwrap();
+    assert_eq!(manifest["layers"][0]["digest"], pushed["digest"]);
+    let loaded = home.json(&["component", "load", &reference]);
+    assert_eq!(loaded["manifest"], pushed["manifest"]);
+    // Who has no account gets nothing.
+    let other = Home::new();
+    assert_eq!(other.run(&["component", "load", &reference]).code, 3);
+}
+
 #[test]
 fn a_registry_with_a_password_is_used_after_a_login() {
     let (home, registry) = (Home::new(), Registry::start(Setup::Password));
@@ -253,32 +387,8 @@ fn a_registry_with_a_password_is_used_after_a_login() {
     let kitchen = guest("kitchen");
     let refused = home.run(&["registry", "push", kitchen.to_str().unwrap(), &reference]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
-    let login = |password: &str| {
-        use std::io::Write as _;
-        let mut child = home
-            .command(&[
-                "registry",
-                "login",
-                &registry.host,
-                "--username",
-                "me",
-                "--password-stdin",
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(password.as_bytes())
-            .unwrap();
-        Ran::of(child.wait_with_output().unwrap())
-    };
-    assert_eq!(login("wrong").code, 3);
-    let done = login("secret");
+    assert_eq!(login(&home, &registry, "wrong").code, 3);
+    let done = login(&home, &registry, "secret");
     assert_eq!(done.code, 0, "{}", done.stderr);
     push(&home, &reference, &[]);
     home.json(&["component", "load", &reference]);
