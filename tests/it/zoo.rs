@@ -53,7 +53,7 @@ fn loose(attack: &Attack) {
     let mut cage = Cage::new(attack.name);
     (attack.run)(&mut cage);
     report(&line(&cage.told.join("; ")));
-    if let Some(ratio) = cage.slowdown {
+    if let Some(ratio) = cage.slowdown() {
         report(&format!("{name}\t{ratio:.3}\n"));
     }
 }

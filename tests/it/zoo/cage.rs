@@ -38,8 +38,8 @@ pub(crate) struct Cage {
     input: Vec<String>,
     /// What to say in the table of results.
     pub(crate) told: Vec<String>,
-    /// How many times as long honest calls took beside it, when that is measured.
-    pub(crate) slowdown: Option<f64>,
+    /// The attack, to be made again beside honest calls.
+    again: Option<(Sandbox, Arc<Prepared>, slowdown::Invoke)>,
 }
 
 /// What came of a call.
@@ -76,7 +76,7 @@ impl Cage {
             limits: String::new(),
             input: Vec::new(),
             told: Vec::new(),
-            slowdown: None,
+            again: None,
         };
         for folder in ["cage/sub", "cage/empty", "outside"] {
             fs::create_dir_all(cage.path(folder)).unwrap();
@@ -257,13 +257,17 @@ impl Cage {
         );
         outcome.tells_nothing_of(&self.home.path().display().to_string(), &self.input.join(" "));
         self.honest(&sandbox);
-        if let Some(rounds) = rounds() {
-            let again = self.invoke(&ready, function, arguments);
-            self.slowdown =
-                self.runtime
-                    .block_on(slowdown::measure(&sandbox, &ready.prepared, &again, rounds));
-        }
+        let invoke = self.invoke(&ready, function, arguments);
+        self.again = Some((sandbox, ready.prepared, invoke));
         outcome
+    }
+
+    /// How many times as long honest calls take beside the attack, where that is wanted. Only after everything else
+    /// about the attack was looked at: it is made again and again.
+    pub(crate) fn slowdown(&self) -> Option<f64> {
+        let (sandbox, prepared, invoke) = self.again.as_ref()?;
+        let measured = slowdown::measure(sandbox, prepared, invoke, rounds()?);
+        self.runtime.block_on(measured)
     }
 
     fn invoke(&self, ready: &Ready, function: &str, arguments: Option<&Json>) -> slowdown::Invoke {
