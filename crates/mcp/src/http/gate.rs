@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::Endpoint;
 use super::access::{Access, Denied, Principal, Scope};
-use super::accounts::{AccountLimits, Accounts, Place, Refused};
+use super::accounts::{AccountLimits, Accounts, Admitted, Place, Refused};
 use super::origin::{self, Names};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
@@ -231,10 +231,17 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
     }
     parts.extensions.insert(principal.clone());
     match parts.method {
-        Method::POST => {}
+        Method::POST => {
+            let caller = Caller {
+                principal,
+                admitted,
+                has_session: session.is_some(),
+            };
+            posted(endpoint, (parts, body), caller).await
+        }
         Method::GET => {
             let place = admitted.stream().map_err(|refusal| busy(refusal, None))?;
-            return Ok(hold(passed(endpoint, parts, Bytes::new()).await, place));
+            Ok(hold(passed(endpoint, parts, Bytes::new()).await, place))
         }
         Method::DELETE => {
             let mut response = passed(endpoint, parts, Bytes::new()).await;
@@ -242,7 +249,7 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
             if response.status() == StatusCode::ACCEPTED {
                 *response.status_mut() = StatusCode::NO_CONTENT;
             }
-            return Ok(response);
+            Ok(response)
         }
         _ => {
             let error = ErrorData::invalid_request("this endpoint takes POST, GET and DELETE", None);
@@ -250,35 +257,48 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-            return Err(response);
+            Err(response)
         }
     }
+}
+
+/// Who posts a message.
+struct Caller {
+    principal: Principal,
+    admitted: Admitted,
+    has_session: bool,
+}
+
+/// Answers one message.
+async fn posted(
+    endpoint: &Endpoint,
+    (parts, body): (request::Parts, Body),
+    caller: Caller,
+) -> Result<Response, Refusal> {
+    let (gate, admitted) = (&endpoint.gate, caller.admitted);
     // Before the body is read, so that nobody can make us keep more of them than that.
-    let place = admitted
-        .clone()
-        .request()
-        .await
-        .map_err(|refusal| busy(refusal, None))?;
+    let place = admitted.clone().request().await;
+    let place = place.map_err(|refusal| busy(refusal, None))?;
     let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
-    match wish(&bytes)? {
-        Wish::Told => Ok(passed(endpoint, parts, bytes).await),
-        Wish::Request(request) => {
-            let JsonRpcRequest { id, request, .. } = *request;
-            gate.permit(&principal, &id, &request)?;
-            if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
-                drop(place);
-                let place = admitted.stream().map_err(|refusal| busy(refusal, Some(&id)))?;
-                return Ok(hold(passed(endpoint, parts, bytes).await, place));
-            }
-            if session.is_none() && matches!(request, ClientRequest::InitializeRequest(_)) {
-                let response = open(endpoint, (parts, bytes), (&principal, &id)).await?;
-                return Ok(hold(response, place));
-            }
-            endpoint.metrics.asked(&request);
-            Ok(hold(passed(endpoint, parts, bytes).await, place))
-        }
+    let Wish::Request(request) = wish(&bytes)? else {
+        return Ok(passed(endpoint, parts, bytes).await);
+    };
+    let JsonRpcRequest { id, request, .. } = *request;
+    gate.permit(&caller.principal, &id, &request)?;
+    endpoint.metrics.asked(&request);
+    if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
+        drop(place);
+        let place = admitted.stream().map_err(|refusal| busy(refusal, Some(&id)))?;
+        return Ok(hold(passed(endpoint, parts, bytes).await, place));
     }
+    let is_opening = !caller.has_session && matches!(request, ClientRequest::InitializeRequest(_));
+    let response = if is_opening {
+        open(endpoint, (parts, bytes), (&caller.principal, &id)).await?
+    } else {
+        passed(endpoint, parts, bytes).await
+    };
+    Ok(hold(response, place))
 }
 
 /// Makes a session, if there is a place for one, and notes whose it is.
