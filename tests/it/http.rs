@@ -341,6 +341,36 @@ fn a_client_that_goes_away_stops_its_call() {
 }
 
 #[test]
+fn a_call_can_be_cancelled_when_calls_have_taken_every_place() {
+    let home = Home::new();
+    let hostile = guest("hostile");
+    home.load(&hostile);
+    home.json(&["component", "load", hostile.to_str().unwrap(), "--name", "other"]);
+    let admin = free_address();
+    let server = Server::open(&home, &["--admin-address", &admin]);
+    let session = server.session(&[]);
+    let headers = [("Mcp-Session-Id", session.as_str())];
+    // More of one component than may run and wait would be turned away at once.
+    let _waiting: Vec<_> = (0..256)
+        .map(|id| {
+            let tool = ["hostile_sleep-forever", "other_sleep-forever"][id % 2];
+            let call = json!({"jsonrpc": "2.0", "id": 100 + id, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+            server.send("POST /mcp", &headers, call.to_string().as_bytes())
+        })
+        .collect();
+    eventually("every place is taken", || {
+        metric(&admin, "wassette_requests_running") >= 256.0
+    });
+    let begin = Instant::now();
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 100}});
+    assert_eq!(server.post(&headers, &cancel).status, 202);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    eventually("a place is free", || {
+        metric(&admin, "wassette_requests_running") < 256.0
+    });
+}
+
+#[test]
 fn a_server_that_is_told_to_end_answers_what_was_asked() {
     let home = Home::new();
     home.load(&guest("hostile"));

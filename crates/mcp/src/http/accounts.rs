@@ -157,7 +157,7 @@ impl Accounts {
 }
 
 /// A request within its client's rate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Admitted {
     account: Arc<Account>,
     limits: AccountLimits,

@@ -24,6 +24,7 @@ use super::origin::{self, Names};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
 use crate::message::{Incoming, Reader, Refusal as Unreadable};
+use crate::shared::unpanicked;
 
 /// The header that names a session.
 const SESSION: &str = "mcp-session-id";
@@ -276,11 +277,9 @@ async fn posted(
     caller: Caller,
 ) -> Result<Response, Refusal> {
     let (gate, admitted) = (&endpoint.gate, caller.admitted);
-    // Before the body is read, so that nobody can make us keep more of them than that.
-    let place = admitted.clone().request().await;
-    let place = place.map_err(|refusal| busy(refusal, None))?;
     let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
+    // Needs no place: what ends a call must come through when calls have taken all of them.
     let Wish::Request(request) = wish(&bytes)? else {
         return Ok(passed(endpoint, parts, bytes).await);
     };
@@ -288,10 +287,11 @@ async fn posted(
     gate.permit(&caller.principal, &id, &request)?;
     endpoint.metrics.asked(&request);
     if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
-        drop(place);
         let place = admitted.stream().map_err(|refusal| busy(refusal, Some(&id)))?;
         return Ok(hold(passed(endpoint, parts, bytes).await, place));
     }
+    let place = admitted.request().await;
+    let place = place.map_err(|refusal| busy(refusal, Some(&id)))?;
     let is_opening = !caller.has_session && matches!(request, ClientRequest::InitializeRequest(_));
     let response = if is_opening {
         open(endpoint, (parts, bytes), (&caller.principal, &id)).await?
@@ -371,8 +371,11 @@ fn wish(bytes: &[u8]) -> Result<Wish, Refusal> {
 /// Hands a request to the library. A panic there is the answer to this request alone.
 async fn passed(endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
     let request = Request::from_parts(parts, http_body_util::Full::new(bytes));
-    let response = Box::pin(endpoint.service.handle(request)).await;
-    response.map(Body::new).into_response()
+    let answered = async { Ok(Box::pin(endpoint.service.handle(request)).await) };
+    match unpanicked(answered).await {
+        Ok(response) => response.map(Body::new).into_response(),
+        Err(error) => *refused(StatusCode::INTERNAL_SERVER_ERROR, None, &error),
+    }
 }
 
 /// A refusal before anything was done, in the words of JSON-RPC.
