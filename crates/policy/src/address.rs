@@ -84,31 +84,27 @@ pub(crate) fn embedded(address: IpAddr) -> Vec<IpAddr> {
         return Vec::new();
     };
     let bits = address.to_bits();
-    let low = |shift: u32| {
-        let [.., a, b, c, d] = (bits >> shift).to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    };
-    let inverted = |shift: u32| {
-        let [.., a, b, c, d] = (!bits >> shift).to_be_bytes();
+    let last = |bits: u128| {
+        let [.., a, b, c, d] = bits.to_be_bytes();
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
     if SIX_TO_FOUR.contains(&address) {
-        return vec![low(80)];
+        return vec![last(bits >> 80)];
     }
     if TEREDO.contains(&address) {
         // The server, and the client behind it with each bit inverted.
-        return vec![low(64), inverted(0)];
+        return vec![last(bits >> 64), last(!bits)];
     }
     // `::` and `::1` are no IPv4 addresses.
     if NAT64.contains(&address)
         || TRANSLATED.contains(&address)
         || (COMPATIBLE.contains(&address) && bits > 1)
     {
-        return vec![low(0)];
+        return vec![last(bits)];
     }
     // ISATAP (RFC 5214) can be below any prefix.
     if matches!((bits >> 32) & 0xffff_ffff, 0x0000_5efe | 0x0200_5efe) {
-        return vec![low(0)];
+        return vec![last(bits)];
     }
     Vec::new()
 }

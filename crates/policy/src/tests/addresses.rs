@@ -1,5 +1,6 @@
 //! Each special range from the inside and from both its edges.
 
+use crate::address::embedded;
 use crate::is_public_address;
 use std::net::IpAddr;
 
@@ -92,5 +93,28 @@ fn addresses_that_hold_another_are_as_public_as_that() {
             is_public,
             "{address}"
         );
+    }
+}
+
+#[test]
+fn an_address_holds_those_that_a_router_could_take_it_for() {
+    let table: [(&str, &[&str]); 13] = [
+        ("8.8.8.8", &[]),
+        ("::ffff:8.8.8.8", &[]),
+        ("::", &[]),
+        ("::1", &[]),
+        ("::2", &["0.0.0.2"]),
+        ("::8.8.8.8", &["8.8.8.8"]),
+        ("::1:808:808", &[]),
+        ("::ffff:0:8.8.8.8", &["8.8.8.8"]),
+        ("64:ff9b::8.8.8.8", &["8.8.8.8"]),
+        ("2002:808:808::1", &["8.8.8.8"]),
+        ("2001:0:808:808::f5f5:f5f5", &["8.8.8.8", "10.10.10.10"]),
+        ("2606:4700::200:5efe:8.8.8.8", &["8.8.8.8"]),
+        ("2606:4700::8.8.8.8", &[]),
+    ];
+    for (address, held) in table {
+        let held: Vec<IpAddr> = held.iter().map(|held| held.parse().unwrap()).collect();
+        assert_eq!(embedded(address.parse().unwrap()), held, "{address}");
     }
 }
