@@ -100,6 +100,10 @@ pub(crate) struct RunArgs {
     /// Offers only the components' tools: the model cannot list, load or unload components.
     #[arg(long)]
     pub(crate) disable_builtin_tools: bool,
+    /// Lists `search-tools` and `invoke-tool` instead of every component's tools, for hundreds of tools and for
+    /// clients that read the list once.
+    #[arg(long)]
+    pub(crate) tool_search: bool,
     /// Loads what this file says before anything is served.
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,

@@ -15,11 +15,7 @@ look for a way around it.";
 
 pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
     let host = variables::open(config, &args.variables).await?;
-    let builtins = if args.disable_builtin_tools {
-        Vec::new()
-    } else {
-        Builtin::ALL.to_vec()
-    };
+    let builtins = builtins(args, !args.disable_builtin_tools);
     if let Some(file) = &args.manifest {
         manifest::apply_before(config, &host, file).await?;
     }
@@ -35,6 +31,13 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
         served = serve_stdio(host, options) => served.map_err(Exit::failed),
         never = feeds.follow_feeds() => match never {},
     }
+}
+
+/// The server's own tools that are offered.
+pub(super) fn builtins(args: &RunArgs, manages: bool) -> Vec<Builtin> {
+    let managing = Builtin::MANAGING.into_iter().filter(|_| manages);
+    let finding = Builtin::FINDING.into_iter().filter(|_| args.tool_search);
+    managing.chain(finding).collect()
 }
 
 /// What clients are told of this server.

@@ -1,6 +1,6 @@
 //! `wassette serve`: an MCP server for many clients, over Streamable HTTP.
 
-use super::run::server_options;
+use super::run::{builtins, server_options};
 use super::{manifest, variables};
 use crate::cli::{OauthArgs, ServeArgs};
 use crate::config::Config;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
-    Access, AccountLimits, Builtin, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Names, Token,
+    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Names, Token,
 };
 
 /// Where is listened unless told otherwise.
@@ -62,11 +62,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
         sessions_max: SESSIONS_MAX,
         body_bytes_max: BODY_BYTES_MAX,
     };
-    let builtins = if args.enable_builtin_tools {
-        Builtin::ALL.to_vec()
-    } else {
-        Vec::new()
-    };
+    let builtins = builtins(&args.run, args.enable_builtin_tools);
     let admin = match args.admin_address {
         Some(address) => Some(bind(address).await?),
         None => None,

@@ -40,26 +40,37 @@ fn inspector_finds_no_fault_in_a_server_over_http() {
         home.load(&guest(name));
     }
     let server = Server::start(&home, &[]);
+    for era in ["legacy", "modern"] {
+        assert!(listed_over_http(&home, &server, era).len() > 30, "{era}");
+    }
+}
+
+#[test]
+fn inspector_finds_no_fault_in_the_tools_of_the_server() {
+    let home = Home::new();
+    home.load(&guest("text"));
+    let server = Server::start(&home, &["--enable-builtin-tools", "--tool-search"]);
+    for era in ["legacy", "modern"] {
+        let tools = listed_over_http(&home, &server, era);
+        assert_eq!(tools.last().unwrap()["name"], "invoke-tool", "{era}");
+        assert_eq!(tools.len(), 9, "{era}");
+    }
+}
+
+/// The tools that the Inspector lists, and has nothing to say against.
+#[track_caller]
+fn listed_over_http(home: &Home, server: &Server, era: &str) -> Vec<Json> {
     let url = format!("http://{}/mcp", server.address);
     let token = format!("Authorization: Bearer {}", server.token.as_deref().unwrap());
-    for era in ["legacy", "modern"] {
-        let mut command = inspector();
-        command
-            .args(["--server-url", &url, "--transport", "http", "--header", &token])
-            .args([
-                "--protocol-era",
-                era,
-                "--format",
-                "json",
-                "--method",
-                "tools/list",
-                "--strict",
-            ]);
-        let ran = run(&home, &mut command);
-        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{era}: {}", ran.stdout);
-        let printed: Json = serde_json::from_str(&ran.stdout).unwrap();
-        assert!(printed["result"]["tools"].as_array().unwrap().len() > 30, "{era}");
-    }
+    let mut command = inspector();
+    command
+        .args(["--server-url", &url, "--transport", "http", "--header", &token])
+        .args(["--protocol-era", era, "--format", "json"])
+        .args(["--method", "tools/list", "--strict"]);
+    let ran = run(home, &mut command);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{era}: {}", ran.stdout);
+    let printed: Json = serde_json::from_str(&ran.stdout).unwrap();
+    printed["result"]["tools"].as_array().unwrap().clone()
 }
 
 #[test]

@@ -300,3 +300,82 @@ fn a_client_that_stops_reading_and_goes_leaves_no_server_behind() {
     let _killed = child.kill();
     panic!("the server goes on without a client");
 }
+
+#[test]
+fn tools_are_searched_and_called_where_they_are_not_listed() {
+    let home = Home::new();
+    for starter in ["starter:text", "starter:time", "starter:filesystem"] {
+        home.json(&["component", "load", starter]);
+    }
+    let mut client = Client::initialized(&home, &["--disable-builtin-tools", "--tool-search"]);
+    assert_eq!(client.tools(), ["search-tools", "invoke-tool"]);
+
+    let found = client.call(
+        "search-tools",
+        json!({ "query": "converting between time zones" }),
+    );
+    let found = &found["result"]["structuredContent"];
+    assert_eq!(found["tools"][0]["name"], "time_convert", "{found}");
+    assert!(
+        found["tools"][0]["input_schema"]["properties"].is_object(),
+        "{found}"
+    );
+    assert!(found["total"].as_u64() >= found["count"].as_u64(), "{found}");
+    let nothing = client.call("search-tools", json!({ "query": "quaternion" }));
+    assert_eq!(
+        nothing["result"]["structuredContent"],
+        json!({ "count": 0, "total": 0, "tools": [] })
+    );
+    let all = client.call("search-tools", json!({}));
+    assert_eq!(all["result"]["structuredContent"]["count"], 10, "{all}");
+
+    let zones = json!({ "name": "time_zones", "arguments": { "search": "Berlin" } });
+    let direct = client.call("time_zones", zones["arguments"].clone());
+    assert_eq!(direct["result"]["isError"], false, "{direct}");
+    let invoked = client.call("invoke-tool", zones);
+    assert_eq!(invoked["result"], direct["result"]);
+    let denied = client.call(
+        "invoke-tool",
+        json!({ "name": "filesystem_read", "arguments": { "path": "/etc/passwd" } }),
+    );
+    assert_eq!(denied["result"]["isError"], true, "{denied}");
+    assert!(!denied.to_string().contains("root:"), "{denied}");
+}
+
+#[test]
+fn a_tool_that_is_invoked_is_one_of_a_component() {
+    let home = home();
+    let mut client = Client::initialized(&home, &["--tool-search"]);
+    for (arguments, reason) in [
+        (json!({ "name": "list-components" }), "list-components"),
+        (
+            json!({ "name": "invoke-tool", "arguments": { "name": "add_add" } }),
+            "invoke-tool",
+        ),
+        (json!({ "name": "add_sub" }), "add_sub"),
+        (json!({ "name": "add_add", "arguments": [1, 2] }), "/arguments"),
+        (json!({ "name": "add_add", "arguments": { "a": 1 } }), "/b"),
+        (json!({ "arguments": {} }), "/name"),
+        (json!({ "name": "add_add", "a": 1 }), "/a"),
+    ] {
+        let refused = client.call("invoke-tool", arguments);
+        assert_eq!(refused["result"]["isError"], true, "{refused}");
+        assert!(
+            refused["result"]["content"].to_string().contains(reason),
+            "{refused}"
+        );
+    }
+    // Without the option, neither is there.
+    let mut plain = Client::initialized(&home, &[]);
+    assert!(
+        plain
+            .tools()
+            .iter()
+            .all(|tool| tool != "search-tools" && tool != "invoke-tool")
+    );
+    let refused = plain.call(
+        "invoke-tool",
+        json!({ "name": "add_add", "arguments": { "a": 1, "b": 2 } }),
+    );
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+}

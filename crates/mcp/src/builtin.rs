@@ -4,9 +4,9 @@
 //! no underscore, so that no component's tool can have one of them, offered or not.
 
 mod answers;
+mod schemas;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
@@ -16,8 +16,9 @@ use wassette_host::{
     Progress, Reference, revocable, rule_texts,
 };
 
+use crate::search::search;
 use crate::wire;
-use answers::{components_json, outcome_json};
+use answers::{components_json, outcome_json, tools_json};
 
 /// Entries of catalogues that a model is told at most; a narrower query finds the others.
 const FOUND_MAX: usize = 50;
@@ -39,11 +40,16 @@ pub enum Builtin {
     RevokePermission,
     /// `reset-permission {component_id}`: takes all grants back.
     ResetPermission,
+    /// `search-tools {query?}`: finds tools of components.
+    SearchTools,
+    /// `invoke-tool {name, arguments?}`: calls a tool of a component.
+    InvokeTool,
 }
 
 impl Builtin {
-    /// All of them, in the order in which they are listed. None grants: the model never does.
-    pub const ALL: [Self; 7] = [
+    /// Those that see and change which components there are, in the order in which they are listed. None grants: the
+    /// model never does.
+    pub const MANAGING: [Self; 7] = [
         Self::LoadComponent,
         Self::UnloadComponent,
         Self::ListComponents,
@@ -53,13 +59,25 @@ impl Builtin {
         Self::ResetPermission,
     ];
 
+    /// Those that stand for the tools of all components: offered, they are listed and the others are not.
+    pub const FINDING: [Self; 2] = [Self::SearchTools, Self::InvokeTool];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::MANAGING.into_iter().chain(Self::FINDING)
+    }
+
     /// Whether it changes what there is, or what is granted.
     pub(crate) const fn is_change(self) -> bool {
         match self {
             Self::LoadComponent | Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => {
                 true
             }
-            Self::ListComponents | Self::SearchComponents | Self::GetPolicy => false,
+            Self::ListComponents
+            | Self::SearchComponents
+            | Self::GetPolicy
+            | Self::SearchTools
+            | Self::InvokeTool => false,
         }
     }
 
@@ -74,18 +92,23 @@ impl Builtin {
             Self::GetPolicy => "get-policy",
             Self::RevokePermission => "revoke-permission",
             Self::ResetPermission => "reset-permission",
+            Self::SearchTools => "search-tools",
+            Self::InvokeTool => "invoke-tool",
         }
     }
 
     pub(crate) fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|builtin| builtin.name() == name)
+        Self::all().find(|builtin| builtin.name() == name)
     }
 
     /// How it is listed.
     pub(crate) fn tool(self) -> Tool {
-        Tool::new(self.name(), self.description(), self.input_schema())
-            .with_raw_output_schema(self.output_schema())
-            .with_annotations(self.annotations())
+        let tool = Tool::new(self.name(), self.description(), self.input_schema())
+            .with_annotations(self.annotations());
+        match self.output_schema() {
+            Some(schema) => tool.with_raw_output_schema(schema),
+            None => tool,
+        }
     }
 
     fn description(self) -> &'static str {
@@ -114,6 +137,11 @@ impl Builtin {
                 "Takes all permissions of a component back. They cannot be given back from here: only the person \
                  who operates this server can grant."
             }
+            Self::SearchTools => {
+                "Finds tools that are not in this list, by words of their names, parameters and descriptions. Says what \
+                 each does and what arguments it takes; invoke-tool calls it."
+            }
+            Self::InvokeTool => "Calls a tool that search-tools found, with the arguments that it takes.",
         }
     }
 
@@ -121,7 +149,15 @@ impl Builtin {
         let (read_only, destructive, open_world) = match self {
             Self::LoadComponent => (false, false, true),
             Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => (false, true, false),
-            Self::ListComponents | Self::GetPolicy => (true, false, false),
+            Self::ListComponents | Self::GetPolicy | Self::SearchTools => (true, false, false),
+            // Whatever the tool does that it calls.
+            Self::InvokeTool => {
+                return ToolAnnotations::new()
+                    .read_only(false)
+                    .destructive(true)
+                    .idempotent(false)
+                    .open_world(true);
+            }
             Self::SearchComponents => (true, false, true),
         };
         ToolAnnotations::new()
@@ -130,120 +166,6 @@ impl Builtin {
             .idempotent(true)
             .open_world(open_world)
     }
-
-    fn input_schema(self) -> Arc<JsonObject> {
-        let (properties, required) = match self {
-            Self::LoadComponent => (
-                json!({"path": {
-                    "type": "string",
-                    "description": "Where the component is: `oci://registry/repository:tag`, an https:// URL, the path of a .wasm \
-                        file, or `starter:NAME` for one that comes with this server: time, text, filesystem, fetch."
-                }}),
-                json!(["path"]),
-            ),
-            Self::UnloadComponent => (
-                json!({"id": {
-                    "type": "string",
-                    "description": "The component's id, as list-components and load-component give it."
-                }}),
-                json!(["id"]),
-            ),
-            Self::ListComponents => (json!({}), json!([])),
-            Self::SearchComponents => (
-                json!({"query": {"type": "string", "description": "Words to find; without them, everything is listed."}}),
-                json!([]),
-            ),
-            Self::GetPolicy | Self::ResetPermission => {
-                (json!({"component_id": component_id()}), json!(["component_id"]))
-            }
-            Self::RevokePermission => (
-                json!({
-                    "component_id": component_id(),
-                    "permission_type": {
-                        "type": "string",
-                        "enum": GrantKind::ALL.map(GrantKind::name),
-                        "description": "What sort of permission it is.",
-                    },
-                    "value": {
-                        "type": "string",
-                        "description": "What is taken back, as get-policy shows it: the `uri` of a storage rule \
-                            (fs:///path), the `host` or `cidr` of a network rule, the name of an environment \
-                            variable or of a secret.",
-                    },
-                }),
-                json!(["component_id", "permission_type", "value"]),
-            ),
-        };
-        object_schema(properties, required)
-    }
-
-    fn output_schema(self) -> Arc<JsonObject> {
-        let names = json!({"type": "array", "items": {"type": "string"}});
-        let text = json!({"type": "string"});
-        match self {
-            Self::LoadComponent => object_schema(
-                json!({
-                    "status": text, "id": text, "digest": text, "tools": names, "previous_digest": text,
-                    "added": names, "removed": names, "changed": names, "requested": names,
-                }),
-                json!(["status", "id", "digest", "tools"]),
-            ),
-            Self::UnloadComponent => object_schema(
-                json!({"status": text, "id": text, "digest": text}),
-                json!(["status", "id", "digest"]),
-            ),
-            Self::ListComponents => {
-                let component = object_schema(
-                    json!({
-                        "id": text, "digest": text, "origin": text, "state": text, "reason": text,
-                        "tools": names, "tools_count": {"type": "integer"},
-                    }),
-                    json!(["id", "digest", "origin", "state", "tools", "tools_count"]),
-                );
-                object_schema(
-                    json!({
-                        "components": {"type": "array", "items": *component},
-                        "total": {"type": "integer"},
-                    }),
-                    json!(["components", "total"]),
-                )
-            }
-            Self::SearchComponents => {
-                let component = object_schema(
-                    json!({"name": text, "description": text, "uri": text}),
-                    json!(["name", "description", "uri"]),
-                );
-                object_schema(
-                    json!({
-                        "status": text, "count": {"type": "integer"},
-                        "components": {"type": "array", "items": *component}, "failed": names,
-                    }),
-                    json!(["status", "count", "components"]),
-                )
-            }
-            Self::GetPolicy => object_schema(
-                json!({"status": text, "component_id": text, "policy": text, "rules": names}),
-                json!(["status", "component_id", "policy", "rules"]),
-            ),
-            Self::RevokePermission | Self::ResetPermission => object_schema(
-                json!({"status": text, "component_id": text, "message": text}),
-                json!(["status", "component_id", "message"]),
-            ),
-        }
-    }
-}
-
-fn component_id() -> Json {
-    json!({"type": "string", "description": "The component's id, as list-components gives it."})
-}
-
-fn object_schema(properties: Json, required: Json) -> Arc<JsonObject> {
-    let mut schema = JsonObject::new();
-    schema.insert("type".to_owned(), "object".into());
-    schema.insert("properties".to_owned(), properties);
-    schema.insert("required".to_owned(), required);
-    schema.insert("additionalProperties".to_owned(), false.into());
-    Arc::new(schema)
 }
 
 /// What a built-in tool works with.
@@ -283,6 +205,18 @@ impl Desk<'_> {
             Builtin::GetPolicy => {
                 return match only(arguments, &["component_id"]).and_then(|()| id(arguments, "component_id")) {
                     Ok(id) => self.policy(&id).await,
+                    Err(text) => Ok(wire::failure(text)),
+                };
+            }
+            Builtin::SearchTools => {
+                return match only(arguments, &["query"]).and_then(|()| query(arguments)) {
+                    Ok(query) => self.search_tools(query).await,
+                    Err(text) => Ok(wire::failure(text)),
+                };
+            }
+            Builtin::InvokeTool => {
+                return match invocation(arguments) {
+                    Ok((name, arguments)) => self.invoke(name, &arguments).await,
                     Err(text) => Ok(wire::failure(text)),
                 };
             }
@@ -332,6 +266,25 @@ impl Desk<'_> {
             fields.insert("failed".to_owned(), json!(found.failed));
         }
         CallToolResult::structured(json)
+    }
+
+    async fn search_tools(&self, query: &str) -> Result<CallToolResult, ErrorData> {
+        if let Err(error) = self.host.refresh().await {
+            return wire::command_refused(&error);
+        }
+        let catalog = self.host.catalog();
+        Ok(CallToolResult::structured(tools_json(&search(
+            catalog.tools(),
+            query,
+        ))))
+    }
+
+    /// SECURITY: the same call as by the tool's own name. The server's own tools are none of a component.
+    async fn invoke(&self, name: &str, arguments: &Json) -> Result<CallToolResult, ErrorData> {
+        match self.host.call(name, arguments, self.actor).await {
+            Ok(report) => Ok(wire::call_result(report.result, &report.accesses)),
+            Err(error) => wire::command_refused(&error),
+        }
     }
 
     async fn list(&self) -> Result<CallToolResult, ErrorData> {
@@ -392,6 +345,18 @@ fn query(arguments: &JsonObject) -> Result<&str, String> {
         None | Some(Json::Null) => Ok(""),
         Some(_) => text(arguments, "query"),
     }
+}
+
+fn invocation(arguments: &JsonObject) -> Result<(&str, Json), String> {
+    only(arguments, &["name", "arguments"])?;
+    let given = match arguments.get("arguments") {
+        None | Some(Json::Null) => Json::Object(JsonObject::new()),
+        Some(object @ Json::Object(_)) => object.clone(),
+        Some(Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
+            return Err("invalid arguments: `/arguments`: expected an object".to_owned());
+        }
+    };
+    Ok((text(arguments, "name")?, given))
 }
 
 fn unload(arguments: &JsonObject) -> Result<Command, String> {

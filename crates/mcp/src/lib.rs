@@ -10,6 +10,7 @@ mod http;
 mod listing;
 mod message;
 mod progress;
+mod search;
 mod server;
 mod shared;
 mod stdio;

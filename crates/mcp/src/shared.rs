@@ -42,7 +42,8 @@ pub struct ServerOptions {
     pub version: String,
     /// What a model should know about this server as a whole.
     pub instructions: Option<String>,
-    /// The built-in tools that are offered. The names of the others stay reserved.
+    /// The built-in tools that are offered. The names of the others stay reserved. With [`Builtin::SearchTools`],
+    /// components' tools are not listed; they can be called all the same.
     pub builtins: Vec<Builtin>,
     /// From where relative paths given by an agent count.
     pub current_folder: PathBuf,
@@ -121,7 +122,10 @@ impl Shared {
             return listing.clone();
         }
         let builtins = self.options.builtins.iter().map(|builtin| builtin.tool());
-        let tools = builtins.chain(catalog.tools().map(wire::tool)).collect();
+        // A client that searches does not want hundreds in its list.
+        let is_searched = self.options.builtins.contains(&Builtin::SearchTools);
+        let listed = catalog.tools().filter(|_| !is_searched);
+        let tools = builtins.chain(listed.map(wire::tool)).collect();
         listing.insert(Listing::new(catalog.revision(), tools)).clone()
     }
 }

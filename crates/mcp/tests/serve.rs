@@ -49,7 +49,7 @@ async fn connect() -> Client {
         name: "wassette".to_owned(),
         version: "1.2.3".to_owned(),
         instructions: None,
-        builtins: Builtin::ALL.to_vec(),
+        builtins: Builtin::MANAGING.to_vec(),
         current_folder,
     };
     let (input, server_input) = duplex(65536);

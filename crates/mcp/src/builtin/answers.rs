@@ -1,7 +1,7 @@
 //! What the server's own tools answer, as JSON.
 
 use serde_json::{Value as Json, json};
-use wassette_host::{Catalog, Change, Component, Loaded, Outcome, PolicyChange, PolicyChanged};
+use wassette_host::{Catalog, CatalogTool, Change, Component, Loaded, Outcome, PolicyChange, PolicyChanged};
 
 /// What came of a command.
 pub(super) fn outcome_json(outcome: &Outcome) -> Json {
@@ -55,6 +55,26 @@ fn loaded_json(loaded: &Loaded) -> Json {
         fields.insert("requested".to_owned(), json!(loaded.requested));
     }
     json
+}
+
+/// Tools that are told at most, and the bytes of their schemas: the model pays for them.
+const TOOLS_MAX: usize = 10;
+const TOOL_BYTES_MAX: usize = 32 << 10;
+
+/// The first of these tools, and how many there are.
+pub(super) fn tools_json(tools: &[&CatalogTool]) -> Json {
+    let mut bytes = 0;
+    let mut told = Vec::new();
+    for tool in tools.iter().take(TOOLS_MAX).map(|found| &found.tool) {
+        bytes += tool.description.len() + tool.input_schema.to_string().len();
+        if bytes > TOOL_BYTES_MAX && !told.is_empty() {
+            break;
+        }
+        told.push(json!({
+            "name": tool.name, "description": tool.description, "input_schema": tool.input_schema,
+        }));
+    }
+    json!({"count": told.len(), "total": tools.len(), "tools": told})
 }
 
 /// All components.
