@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::wildcard_enum_match_arm,
@@ -14,6 +15,7 @@
     reason = "tests"
 )]
 
+mod conformance;
 #[allow(
     dead_code,
     reason = "shared with the other end-to-end tests, which use the rest"

@@ -9,11 +9,11 @@
 //! | `WASSETTE_PYTHON` | the Python that has the official SDK's client |
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
-//! modules is a step here, so that their times show: `large_guests` (the same guest from every toolchain),
+//! modules is a step here, so that their times show: `conformance` (the official suite), `large_guests` (the same guest from every toolchain),
 //! `real_clients` (other people's MCP clients) and `real_registry` (a registry, and another program that uses it). A step that would run nothing fails.
 
 use crate::guests;
-use crate::setup::Toolchain;
+use crate::setup::{self, Toolchain};
 use crate::step::{self, Steps};
 use crate::tidy;
 use anyhow::{Context as _, Result, ensure};
@@ -28,8 +28,11 @@ pub(crate) struct Options {
     pub(crate) no_guests: bool,
 }
 
+const CONFORMANCE: (&str, &str) = ("conformance", "the official conformance suite");
+
 /// The modules of the test target `foreign`, and what their steps are called.
-const FOREIGN: [(&str, &str); 3] = [
+const FOREIGN: [(&str, &str); 4] = [
+    CONFORMANCE,
     ("large_guests", "large guests"),
     ("real_clients", "real MCP clients"),
     ("real_registry", "a real registry"),
@@ -68,6 +71,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     steps.summary();
     Ok(())
+}
+
+/// Runs the official conformance suite, and prints how much of it passes.
+///
+/// # Errors
+///
+/// What a scenario that must pass does not.
+pub(crate) fn conformance() -> Result<()> {
+    setup::run()?;
+    let mut environment = environment(&Toolchain::open()?);
+    // The guests that are checked in will do.
+    environment.retain(|(name, _)| *name != "WASSETTE_GUESTS");
+    let (module, _) = CONFORMANCE;
+    step::exec(cargo_test(&environment).args(["--test", "foreign", "--", "--nocapture", module]))
 }
 
 fn environment(toolchain: &Toolchain) -> Environment {
