@@ -457,7 +457,12 @@ fn one_client_has_only_so_many_streams() {
             stream
         })
         .collect();
-    let answer = read(listen());
+    let refused = listen();
+    // One that was opened would never end.
+    let mut status = [0; 12];
+    assert_eq!(refused.peek(&mut status).unwrap(), status.len());
+    assert_eq!(&status, b"HTTP/1.1 429");
+    let answer = read(refused);
     assert_eq!(
         (answer.status, answer.header("retry-after")),
         (429, Some("5")),
