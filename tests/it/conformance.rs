@@ -4,7 +4,7 @@
 //! no part of this. The others are about the server alone, and stand here with what they must say.
 
 use crate::http::Server;
-use crate::support::{Home, Ran, guest};
+use crate::support::{Home, Ran};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -46,7 +46,7 @@ fn a_server_of_the_era_with_a_handshake_conforms() {
 #[track_caller]
 fn check(revision: &str, rows: &[Row]) {
     let home = Home::new();
-    home.load(&guest("text"));
+    home.json(&["component", "load", "starter:text"]);
     // The suite cannot send a token.
     let server = Server::start(&home, &["--no-auth"]);
     let url = format!("http://{}/mcp", server.address);

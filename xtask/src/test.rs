@@ -80,9 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// What a scenario that must pass does not.
 pub(crate) fn conformance() -> Result<()> {
     setup::run()?;
-    let mut environment = environment(&Toolchain::open()?);
-    // The guests that are checked in will do.
-    environment.retain(|(name, _)| *name != "WASSETTE_GUESTS");
+    let environment = environment(&Toolchain::open()?);
     let (module, _) = CONFORMANCE;
     step::exec(cargo_test(&environment).args(["--test", "foreign", "--", "--nocapture", module]))
 }
