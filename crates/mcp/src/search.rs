@@ -3,8 +3,6 @@
 //! Words are compared, not meanings: a model words its query as it likes and can search again, and nothing here
 //! needs a language model of its own. Rare words count more than common ones.
 
-use std::cmp::Ordering;
-
 use wassette_host::CatalogTool;
 
 /// Words of a query that count; the rest is ignored.
@@ -30,25 +28,30 @@ pub(crate) fn search<'a>(tools: impl Iterator<Item = &'a CatalogTool>, query: &s
     wanted.truncate(QUERY_WORDS_MAX);
     wanted.sort();
     wanted.dedup();
-    let mut found: Vec<(Vec<f64>, &CatalogTool)> =
-        tools.map(|tool| (Words::of(tool).worth(&wanted), tool)).collect();
     if wanted.is_empty() {
-        return found.into_iter().map(|(_, tool)| tool).collect();
+        return tools.collect();
     }
+    rank(tools.map(|tool| (Words::of(tool), tool)), &wanted)
+}
+
+/// Those in which a wanted word occurs, best first; of the same worth, in the order in which they came.
+fn rank<T>(described: impl Iterator<Item = (Words, T)>, wanted: &[String]) -> Vec<T> {
+    let found: Vec<(Vec<f64>, T)> = described
+        .map(|(words, item)| (words.worth(wanted), item))
+        .collect();
     let weights = weights(&found, wanted.len());
-    let mut ranked: Vec<(f64, &CatalogTool)> = found
-        .drain(..)
-        .map(|(worth, tool)| (score(&worth, &weights), tool))
+    let mut ranked: Vec<(f64, T)> = found
+        .into_iter()
+        .map(|(worth, item)| (score(&worth, &weights), item))
         .filter(|(score, _)| *score > 0.0)
         .collect();
-    // Stable: tools of the same worth stay in the order of their names.
-    ranked.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
-    ranked.into_iter().map(|(_, tool)| tool).collect()
+    ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    ranked.into_iter().map(|(_, item)| item).collect()
 }
 
 /// What each word of the query weighs: more the fewer tools have it.
 #[expect(clippy::cast_precision_loss, reason = "counts of tools are far below 2^52")]
-fn weights(found: &[(Vec<f64>, &CatalogTool)], words: usize) -> Vec<f64> {
+fn weights<T>(found: &[(Vec<f64>, T)], words: usize) -> Vec<f64> {
     let having = |word: usize| {
         found
             .iter()
@@ -150,6 +153,42 @@ mod tests {
         assert_eq!(words("text_word-count"), ["text", "word", "count"]);
         assert_eq!(words("readFile, HTTP2 ÄÖ"), ["read", "file", "http2", "äö"]);
         assert!(words(" -_ ").is_empty());
+    }
+
+    #[track_caller]
+    fn check(query: &str, expected: &[&str]) {
+        let tools = [
+            ("list_files", "path", "Lists files."),
+            ("read_text", "path", "Reads the text of a file."),
+            ("write_text", "file path", "Writes text."),
+            ("count_text", "", "Counts words."),
+            ("convert_time", "zone", "Converts a time."),
+        ];
+        let described = tools.map(|(name, parameters, description)| {
+            let described = Words {
+                name: words(name),
+                parameters: words(parameters),
+                description: words(description),
+            };
+            (described, name)
+        });
+        assert_eq!(rank(described.into_iter(), &words(query)), expected, "{query}");
+    }
+
+    #[test]
+    fn names_count_more_than_parameters_and_these_more_than_descriptions() {
+        check("file", &["write_text", "list_files", "read_text"]);
+        check("files", &["list_files", "write_text", "read_text"]);
+        check("nothing", &[]);
+    }
+
+    #[test]
+    fn a_rare_word_counts_more_than_a_common_one() {
+        // Three have `text` in their name, one has `zone`, as a parameter only.
+        check(
+            "text zone",
+            &["convert_time", "read_text", "write_text", "count_text"],
+        );
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Issuer {
                 "--oauth-resource",
                 RESOURCE,
                 "--enable-builtin-tools",
+                "--tool-search",
             ],
         )
     }
@@ -245,6 +246,13 @@ fn scopes_say_what_a_token_is_good_for() {
     );
     let manager = with(json!(["components:manage", "other"]));
     assert_eq!((call(&manager).status, load(&manager).status), (403, 200));
+    // Another name of the same call.
+    let invoke = |token: &str| {
+        let called = json!({"name": "add_add", "arguments": {"a": 1, "b": 1}});
+        let params = json!({"name": "invoke-tool", "arguments": called});
+        post(&server, token, "tools/call", params).status
+    };
+    assert_eq!((invoke(&caller), invoke(&manager)), (200, 403));
     let nothing = with(json!("openid"));
     assert_eq!((call(&nothing).status, load(&nothing).status), (403, 403));
     let entries = home.audit();
