@@ -22,6 +22,7 @@ use wassette_host::{
     Allocation, Backend, Compiler, CompilerLimits, CompilerProgram, CredentialSource, FEED_GRACE, HostConfig,
     SecretString, SecretsConfig,
 };
+use wassette_mcp::Builtin;
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.
 const VARIABLES: [&str; 9] = [
@@ -250,6 +251,7 @@ impl Config {
             },
         };
         config.own = self.path.parent().map(Path::to_owned).into_iter().collect();
+        config.reserved = Builtin::all().map(Builtin::name).collect();
         config.home = Some(self.home_dir.clone());
         config.compiler = Compiler {
             program: CompilerProgram::Process(this_program()),

@@ -258,6 +258,7 @@ impl Stage {
             CallResult::Value(value) => Ok(value),
             CallResult::Done => Ok(Json::Null),
             CallResult::Failed(failure) => Err(broken(tool, &failure.message)),
+            CallResult::Answer(_) | CallResult::Refused(_) => Err(broken(tool, "it is of the rich world")),
         }
     }
 }
@@ -265,7 +266,9 @@ impl Stage {
 fn failed<'a>(tool: &str, report: &'a CallReport) -> Result<&'a Failure, Exit> {
     match &report.result {
         CallResult::Failed(failure) => Ok(failure),
-        CallResult::Done | CallResult::Value(_) => Err(broken(tool, "it succeeded, which it must not")),
+        CallResult::Done | CallResult::Value(_) | CallResult::Answer(_) | CallResult::Refused(_) => {
+            Err(broken(tool, "it succeeded, which it must not"))
+        }
     }
 }
 

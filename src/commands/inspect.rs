@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, shown};
 use wassette_host::{Ability, ComponentId, Difference, ErrorKind, Host, Inspection};
+use wassette_wit::rich::Offers;
 
 pub(crate) async fn run(config: &Config, subject: &str, output: Output) -> Result<(), Exit> {
     let host = open(config).await?;
@@ -42,9 +43,7 @@ pub(crate) fn people(i: &Inspection) -> String {
             .iter()
             .map(|tool| format!("{}\n{}", tool.name, indented(&tool.description))),
     );
-    if i.tools.is_empty() {
-        text.push_str("\ntools: none, so it cannot be loaded\n");
-    }
+    offers(&mut text, i);
     section(
         &mut text,
         "not offered",
@@ -76,6 +75,38 @@ pub(crate) fn people(i: &Inspection) -> String {
         i.missing.iter().map(|m| shown(m)),
     );
     text
+}
+
+/// What it offers besides tools with types.
+fn offers(text: &mut String, i: &Inspection) {
+    let titled = |name: &str, about: Option<&String>| {
+        let about = about.map_or_else(String::new, |about| format!("\n{}", indented(about)));
+        format!("{}{about}", shown(name))
+    };
+    let prompts = i.offers.prompts.iter();
+    section(
+        text,
+        "prompts",
+        prompts.map(|prompt| titled(&prompt.name, prompt.description.as_ref())),
+    );
+    let resources = i.offers.resources.iter().map(|it| (&it.uri, &it.description));
+    let templates = i
+        .offers
+        .templates
+        .iter()
+        .map(|it| (&it.uri_template, &it.description));
+    section(
+        text,
+        "resources",
+        resources
+            .chain(templates)
+            .map(|(uri, description)| titled(uri, description.as_ref())),
+    );
+    if i.lists_unknown {
+        text.push_str("\nmore tools, prompts and resources: it says so itself when it is loaded\n");
+    } else if i.tools.is_empty() && i.offers == Offers::default() {
+        text.push_str("\ntools: none, so it cannot be loaded\n");
+    }
 }
 
 /// Who made it, what it asks for, what is new in it, and what was there before.

@@ -1,5 +1,6 @@
 //! One file for each noun of the command line.
 
+pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod completion;
 pub(crate) mod component;

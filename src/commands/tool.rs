@@ -1,6 +1,6 @@
 //! `wassette tool`: what can be called, and calling it.
 
-use super::{open, variables};
+use super::{answer, open, variables};
 use crate::cli::ToolCommand;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -8,7 +8,8 @@ use crate::output::{Output, note, shown, table};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::io::Read;
-use wassette_host::{Actor, CallReport, CallResult, CatalogTool, Decision, GuestOutput, Host, HostError};
+use wassette_host::{Answer, CallReport, CallResult, CatalogTool, Decision, GuestOutput, Host, HostError};
+use wassette_wit::rich::ToolOutcome;
 
 /// The largest arguments that are read from standard input; the call's own limit is smaller.
 const ARGUMENT_BYTES_MAX: u64 = 16 << 20;
@@ -88,12 +89,21 @@ fn read(host: &Host, name: String, output: Output) -> Result<(), Exit> {
 
 async fn invoke(host: &Host, name: &str, args: &str, output: Output) -> Result<(), Exit> {
     let arguments = arguments(args)?;
-    let report = host.call(name, &arguments, &Actor::Operator).await?;
+    let report = answer::call(host, name, &arguments).await?;
     show_printed(&report.output);
     show_denied(&report.accesses);
     match &report.result {
         CallResult::Done => output.print(&json!({ "result": null }), |_| "done".to_owned()),
         CallResult::Value(value) => output.print(&json!({ "result": value }), |_| plain(value)),
+        CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) if done.is_error => {
+            show_usage(&report);
+            Err(Exit::guest(shown(&answer::people(done))))
+        }
+        CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) => {
+            let json = wassette_mcp::tool_result_json(done.clone());
+            output.print(&json, |_| plain(&Json::String(answer::people(done))))
+        }
+        CallResult::Answer(_) | CallResult::Refused(_) => Err(answer::no_result(&report.result)),
         CallResult::Failed(failure) => {
             show_usage(&report);
             Err(Exit::guest(shown(&failure.message)))

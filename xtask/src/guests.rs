@@ -76,9 +76,10 @@ struct Folder {
     guests: &'static [Guest],
 }
 
-/// One guest written in Rust; its package, its component and, but for `wit`, its world have this name.
+/// One guest written in Rust; its package and its component have this name.
 struct Guest {
     name: &'static str,
+    world: &'static str,
     kind: Kind,
     /// The WIT file or folder its documentation comes from, relative to the repository.
     wit: &'static str,
@@ -121,9 +122,22 @@ const FOLDERS: [Folder; 2] = [
     },
     Folder {
         workspace: "tests/guests/rust",
-        sources: &["tests/guests/rust", "tests/guests/wit"],
+        sources: &[
+            "tests/guests/rust",
+            "tests/guests/conformance",
+            "tests/guests/wit",
+            "wit",
+        ],
         sums: "tests/guests/built/SHA256SUMS",
         guests: &[
+            Guest {
+                world: "rich",
+                ..guest(
+                    "conformance",
+                    "wit/mcp.wit",
+                    "tests/guests/built/conformance.wasm",
+                )
+            },
             Guest {
                 kind: Kind::Bare,
                 ..guest(
@@ -159,6 +173,7 @@ const FOLDERS: [Folder; 2] = [
 const fn starter(name: &'static str, wit: &'static str, checked_in: &'static str) -> Guest {
     Guest {
         name,
+        world: name,
         kind: Kind::Bare,
         wit,
         checked_in,
@@ -169,6 +184,7 @@ const fn starter(name: &'static str, wit: &'static str, checked_in: &'static str
 const fn guest(name: &'static str, wit: &'static str, checked_in: &'static str) -> Guest {
     Guest {
         name,
+        world: name,
         kind: Kind::Std,
         wit,
         checked_in,
@@ -289,7 +305,7 @@ impl Guest {
                 .module(&bytes)?
                 .encode()?,
         };
-        with_docs(&component, &step::root().join(self.wit), self.name)
+        with_docs(&component, &step::root().join(self.wit), self.world)
     }
 }
 

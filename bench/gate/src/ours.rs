@@ -37,9 +37,10 @@ impl Side {
         let arguments = tool.decode_arguments(&json!({ parameter: argument }))?;
         let control = Control::new(Arc::clone(authority), Arc::clone(&self.surroundings));
         let invocation = Invocation {
-            tool,
+            function: Arc::new(tool.function()),
             arguments,
             control,
+            client: None,
         };
         match Arc::clone(&self.prepared).call(invocation).await.result? {
             Some(Value::Result(Ok(Some(value)))) => match *value {

@@ -3,18 +3,25 @@
 use crate::Host;
 use crate::admission::Refusal;
 use crate::audit::{Begin, End, Entry, call_end};
-use crate::catalog::{Catalog, CatalogTool};
+use crate::catalog::Catalog;
 use crate::command::Actor;
 use crate::error::HostError;
+use crate::rich::sides;
 use crate::running::{Call, InFlight};
+use crate::target::{Callee, Request, Target};
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::fmt;
 use std::sync::Arc;
 use wassette_policy::{Authority, Decision};
 use wassette_sandbox::{
-    CallError, CallReport as GuestReport, Control, GuestOutput, Invocation, Limit, Surroundings, Usage,
+    CallError, CallReport as GuestReport, Client, Control, GuestOutput, Invocation, Limit, Surroundings,
+    Usage,
 };
-use wassette_wit::{Tool, Type, Value, encode, sanitize};
+use wassette_wit::rich::{
+    Completions, Export, Failure as RichFailure, PromptOutcome, ReadOutcome, ToolOutcome,
+};
+use wassette_wit::{Function, Type, Value, encode, sanitize};
 
 /// Bytes of the guest's own last words in the text of a trap.
 const LAST_WORDS_BYTES_MAX: usize = 300;
@@ -63,6 +70,10 @@ pub enum CallResult {
     Done,
     /// The result, or the `ok` side of one.
     Value(Json),
+    /// What a component of the rich world gives.
+    Answer(Answer),
+    /// A component of the rich world gives an error for the program at the other end.
+    Refused(RichFailure),
     /// There is no result.
     Failed(Failure),
 }
@@ -103,12 +114,43 @@ impl FailureKind {
     }
 }
 
+/// What a component of the rich world gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// For a tool.
+    Tool(ToolOutcome),
+    /// For a prompt.
+    Prompt(PromptOutcome),
+    /// For a resource.
+    Resource(ReadOutcome),
+    /// For an argument.
+    Completion(Completions),
+}
+
+impl Answer {
+    /// How the audit file calls it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Tool(ToolOutcome::InputRequired(_))
+            | Self::Prompt(PromptOutcome::InputRequired(_))
+            | Self::Resource(ReadOutcome::InputRequired(_)) => "input-required",
+            Self::Tool(ToolOutcome::Background(_)) => "background",
+            Self::Tool(ToolOutcome::Done(done)) if done.is_error => FailureKind::Err.word(),
+            Self::Tool(ToolOutcome::Done(_))
+            | Self::Prompt(PromptOutcome::Done(_))
+            | Self::Resource(ReadOutcome::Done(_))
+            | Self::Completion(_) => "ok",
+        }
+    }
+}
+
 /// A call that fits its tool and is written down, but has no place yet.
 struct Pending<'a> {
     catalog: &'a Catalog,
-    found: &'a CatalogTool,
+    found: &'a Callee<'a>,
     arguments: Vec<Value>,
     authority: Arc<Authority>,
+    client: Option<Arc<dyn Client>>,
 }
 
 /// A guest's report, and what it left in the kernel.
@@ -124,23 +166,36 @@ enum Ran {
 }
 
 impl Host {
-    /// Calls a tool. Dropping the future stops the guest, and the audit file says so.
+    /// Calls a tool to which nobody listens. Dropping the future stops the guest, and the audit file says so.
     ///
     /// # Errors
     ///
-    /// [`HostError`] when the call was not made: no such tool, arguments that do not fit, a component that is
-    /// not available, an audit file that cannot be written. A guest that fails is a report, not an error.
+    /// As [`Host::answer`].
     pub async fn call(&self, tool: &str, arguments: &Json, actor: &Actor) -> Result<CallReport, HostError> {
+        self.answer(&Request::tool(tool, arguments), actor).await
+    }
+
+    /// Makes a call. Dropping the future stops the guest, and the audit file says so.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the call was not made: no such tool, prompt or resource, arguments that do not fit, a
+    /// component that is not available, an audit file that cannot be written. A guest that fails is a report, not an
+    /// error.
+    pub async fn answer(&self, request: &Request<'_>, actor: &Actor) -> Result<CallReport, HostError> {
         self.refresh().await?;
         let catalog = self.catalog();
-        let found = catalog.tool(tool).ok_or_else(|| self.no_tool(tool))?;
+        let found = request
+            .find(&catalog)
+            .map_err(|error| self.explained(request, error))?;
         // The policy is the component's as of this catalog; what changes while the call runs comes to its control.
         let authority = catalog
             .component(&found.component)
             .map_or_else(|| Arc::clone(&self.inner.nothing), |c| Arc::clone(&c.authority));
-        let arguments = decode(&found.tool, arguments, authority.limits().input_bytes)?;
+        let arguments = decode(&found, authority.limits().input_bytes)?;
+        let about = found.about.to_string();
         let begin = Begin::Call {
-            tool,
+            tool: &about,
             component: found.component.as_str(),
             digest: found.digest,
         };
@@ -151,15 +206,16 @@ impl Host {
             .map_err(|source| HostError::Audit { source })?;
         let pending = Pending {
             catalog: &catalog,
-            found,
+            found: &found,
             arguments,
             authority,
+            client: request.client.clone(),
         };
         match self.run(pending).await {
             Ok(Ran::Guest(report)) => {
                 let lingering = self.lingering(&report);
                 let concluded = Concluded { report, lingering };
-                conclude(&found.tool, concluded, entry)
+                conclude(&found, concluded, entry)
             }
             Ok(Ran::Refused(refusal)) => turn_away(&refusal, entry),
             Err(error) => {
@@ -192,12 +248,14 @@ impl Host {
             found,
             arguments,
             authority,
+            client,
             ..
         } = pending;
         let invocation = Invocation {
-            tool: Arc::clone(&found.tool),
+            function: Arc::clone(&found.function),
             arguments,
             control: Arc::clone(&control),
+            client,
         };
         let guest = async {
             let admission = &self.inner.admission;
@@ -248,7 +306,7 @@ impl Host {
         let in_flight = self.inner.running.begin(Call {
             component: found.component.clone(),
             digest: found.digest,
-            tool: Arc::clone(&found.tool),
+            about: found.about.clone(),
             control: Arc::clone(&control),
         });
         // A catalog that came before the call was listed did not reach it.
@@ -257,6 +315,14 @@ impl Host {
             self.inner.running.replaced(&now);
         }
         (control, in_flight)
+    }
+
+    /// An error about a tool that is not there, with the reason if there is one.
+    fn explained(&self, request: &Request<'_>, error: HostError) -> HostError {
+        match (request.target, error) {
+            (Target::Tool { name, .. }, HostError::UnknownTool { .. }) => self.no_tool(name),
+            (_, other) => other,
+        }
     }
 
     /// A tool that is not offered, because it does not exist or because its component is unavailable.
@@ -288,15 +354,15 @@ impl Host {
     }
 }
 
-fn decode(tool: &Tool, arguments: &Json, bytes_max: u64) -> Result<Vec<Value>, HostError> {
-    if !fits(arguments, bytes_max) {
+fn decode(found: &Callee<'_>, bytes_max: u64) -> Result<Vec<Value>, HostError> {
+    if !fits(found.arguments(), bytes_max) {
         return Err(HostError::ArgumentsTooLarge { bytes_max });
     }
-    tool.decode_arguments(arguments).map_err(HostError::Arguments)
+    found.decode()
 }
 
 /// Encodes the result and ends the audit entry. A result whose end cannot be written is withheld.
-fn conclude(tool: &Tool, concluded: Concluded, entry: Entry) -> Result<CallReport, HostError> {
+fn conclude(found: &Callee<'_>, concluded: Concluded, entry: Entry) -> Result<CallReport, HostError> {
     let Concluded { report, lingering } = concluded;
     let GuestReport {
         result,
@@ -308,11 +374,16 @@ fn conclude(tool: &Tool, concluded: Concluded, entry: Entry) -> Result<CallRepor
     let call = entry.id().clone();
     let is_ours = matches!(result, Err(CallError::Panic));
     let result = match result {
-        Ok(value) => returned(tool, value),
+        Ok(value) => match found.export {
+            Some(export) => answered(export, &found.function, value),
+            None => returned(&found.function, value),
+        },
         Err(error) => CallResult::Failed(failed(&error, &output)),
     };
     let (outcome, reason) = match &result {
         CallResult::Done | CallResult::Value(_) => ("ok", None),
+        CallResult::Answer(answer) => (answer.word(), None),
+        CallResult::Refused(_) => (FailureKind::Err.word(), None),
         CallResult::Failed(_) if is_ours => ("internal", None),
         // The text of an `err` is the component's answer to the user: no business of the audit file.
         CallResult::Failed(Failure {
@@ -366,8 +437,8 @@ fn end(entry: Entry, line: &End<'_>) -> Result<(), HostError> {
 }
 
 /// A value a guest returned, with the `result` around it taken off.
-fn returned(tool: &Tool, value: Option<Value>) -> CallResult {
-    match (&tool.result, value) {
+fn returned(function: &Function, value: Option<Value>) -> CallResult {
+    match (&function.result, value) {
         (Some(Type::Result(sides)), Some(Value::Result(Ok(ok)))) => match (&sides.ok, ok) {
             (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
             (Some(_) | None, Some(_) | None) => CallResult::Done,
@@ -384,6 +455,38 @@ fn returned(tool: &Tool, value: Option<Value>) -> CallResult {
         }
         (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
         (Some(_) | None, Some(_) | None) => CallResult::Done,
+    }
+}
+
+/// What a function of the rich world returned. Its types were compared with the package's when it was loaded; what can
+/// still be wrong is text in it that should be JSON.
+fn answered(export: Export, function: &Function, value: Option<Value>) -> CallResult {
+    let read = match sides(function, value) {
+        Some(Ok(answer)) => read_answer(export, answer).map(CallResult::Answer),
+        Some(Err(failure)) => RichFailure::deserialize(failure).map(CallResult::Refused),
+        None => Err(serde::de::Error::custom("it is no result")),
+    };
+    read.unwrap_or_else(|error| {
+        CallResult::Failed(Failure {
+            kind: FailureKind::Trap,
+            message: format!(
+                "what the component gave cannot be used: {}",
+                sanitize(&error.to_string(), LAST_WORDS_BYTES_MAX)
+            ),
+        })
+    })
+}
+
+fn read_answer(export: Export, answer: Json) -> Result<Answer, serde_json::Error> {
+    match export {
+        Export::GetPrompt => PromptOutcome::deserialize(answer).map(Answer::Prompt),
+        Export::ReadResource => ReadOutcome::deserialize(answer).map(Answer::Resource),
+        Export::Complete => Completions::deserialize(answer).map(Answer::Completion),
+        Export::CallTool
+        | Export::ListTools
+        | Export::ListPrompts
+        | Export::ListResources
+        | Export::ListTemplates => ToolOutcome::deserialize(answer).map(Answer::Tool),
     }
 }
 

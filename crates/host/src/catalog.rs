@@ -10,6 +10,7 @@ use crate::feed::Freshness;
 use crate::locked::Locked;
 use crate::protect::Protection;
 use crate::revocation::{Revocations, text};
+use crate::rich::Rich;
 use crate::secrets::Variables;
 use crate::state::{ComponentState, Unavailable};
 use crate::trust;
@@ -21,7 +22,8 @@ use wassette_policy::{Authority, Effect, Limits, ParseOptions, Policy};
 use wassette_sandbox::Surroundings;
 use wassette_secrets::SecretName;
 use wassette_store::{Artifact, ComponentId, Digest, Record, Reference, Snapshot};
-use wassette_wit::{Omitted, Tool, ToolName};
+use wassette_wit::rich::Offers;
+use wassette_wit::{Function, Omitted, Tool, ToolName};
 
 /// The policy document of a component that was granted nothing.
 pub(crate) const EMPTY_POLICY: &str = "version: \"1.0\"\npermissions: {}\n";
@@ -40,6 +42,8 @@ pub(crate) struct Contract {
     pub(crate) imports: Vec<String>,
     pub(crate) tools: Vec<Arc<Tool>>,
     pub(crate) omitted: Vec<Omitted>,
+    #[serde(default, skip_serializing_if = "Rich::is_empty")]
+    pub(crate) rich: Rich,
 }
 
 impl Contract {
@@ -48,7 +52,17 @@ impl Contract {
         Offer {
             tools: &self.tools,
             imports: &self.imports,
+            offers: &self.rich.offers,
         }
+    }
+
+    /// Whether nothing of it could be called.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.rich.offers == Offers::default()
+    }
+
+    pub(crate) fn add_tools(&mut self, tools: Vec<Tool>) {
+        self.tools.extend(tools.into_iter().map(Arc::new));
     }
 
     pub(crate) fn new(imports: Vec<String>, tools: Vec<Tool>, omitted: Vec<Omitted>) -> Self {
@@ -57,6 +71,7 @@ impl Contract {
             imports,
             tools: tools.into_iter().map(Arc::new).collect(),
             omitted,
+            rich: Rich::default(),
         }
     }
 }
@@ -107,6 +122,10 @@ pub struct Component {
     pub(crate) surroundings: Arc<Surroundings>,
     /// The secrets its calls may use.
     pub(crate) secrets: Vec<SecretName>,
+    /// What it has of the rich world, offered or not.
+    pub(crate) rich: Rich,
+    /// What is offered of it besides tools.
+    offers: Offers,
 }
 
 /// A tool and where it belongs.
@@ -118,6 +137,10 @@ pub struct CatalogTool {
     pub digest: Digest,
     /// Name, description, schemas, types.
     pub tool: Arc<Tool>,
+    /// The function that a call runs, but for a tool that its component lists itself.
+    pub function: Arc<Function>,
+    /// Whether a call of it may have something to say to the client while it runs, or ask it something.
+    pub talks: bool,
     /// What it can do to the world.
     pub annotations: Annotations,
 }
@@ -164,12 +187,21 @@ impl Catalog {
             let component = known
                 .cloned()
                 .unwrap_or_else(|| Arc::new(Component::of(record, terms, &nothing, &next.revocations)));
-            for tool in &component.tools {
-                next.tools.insert(tool.tool.name.clone(), Arc::clone(tool));
-            }
             next.components.insert(component.id.clone(), component);
         }
+        next.index_tools();
         next
+    }
+
+    /// Names without a prefix come last: they never take the place of one that has its component's.
+    fn index_tools(&mut self) {
+        for is_rich in [false, true] {
+            let tools = self.components.values().flat_map(|component| &component.tools);
+            for tool in tools.filter(|tool| tool.tool.rich.is_some() == is_rich) {
+                let place = self.tools.entry(tool.tool.name.clone());
+                place.or_insert_with(|| Arc::clone(tool));
+            }
+        }
     }
 
     pub(crate) fn epoch(&self) -> Option<u64> {
@@ -251,15 +283,24 @@ impl Component {
         let is_offered = |tool: &&Arc<Tool>| {
             is_usable && !provenance.withholds(&tool.name) && standing.offers(&tool.path.function)
         };
+        let talks = talks(&contract);
         let tool = |tool: &Arc<Tool>| {
             Arc::new(CatalogTool {
                 component: record.id.clone(),
                 digest: record.digest,
                 tool: Arc::clone(tool),
+                function: Arc::new(tool.function()),
+                talks,
                 annotations,
             })
         };
+        let offers = if is_usable {
+            provenance.offered(&contract.rich.offers)
+        } else {
+            Offers::default()
+        };
         Self {
+            offers,
             tools: contract.tools.iter().filter(is_offered).map(tool).collect(),
             authority: if is_usable {
                 standing.authority
@@ -280,7 +321,14 @@ impl Component {
             contract_tools: contract.tools,
             surroundings: standing.surroundings,
             secrets: standing.secrets,
+            rich: contract.rich,
         }
+    }
+
+    /// What it offers besides tools.
+    #[must_use]
+    pub fn offers(&self) -> &Offers {
+        &self.offers
     }
 
     /// What its id is bound to: where it came from, whatever the version.
@@ -302,6 +350,7 @@ impl Component {
         Offer {
             tools: &self.contract_tools,
             imports: &self.imports,
+            offers: &self.rich.offers,
         }
     }
 
@@ -320,6 +369,7 @@ impl Component {
         self.digest == artifact.digest
             && self.origin == artifact.origin.to_string()
             && self.provenance == *provenance
+            && self.rich == contract.rich
             && same_tools
     }
 
@@ -462,6 +512,12 @@ impl Terms<'_> {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// Whether calls of a component may have something to say to their client.
+fn talks(contract: &Contract) -> bool {
+    let mut imports = contract.imports.iter();
+    !contract.rich.is_empty() || imports.any(|import| import.starts_with("wassette:mcp/client@"))
 }
 
 /// The secrets a policy names, each once.

@@ -18,6 +18,7 @@ use wassette_sandbox::{CompileError, CompileFault, NewSandboxError, PrepareError
 use wassette_secrets::SecretsError;
 use wassette_signature::SigningError;
 use wassette_store::{ComponentId, Digest, OpenStoreError, StoreError};
+use wassette_wit::rich::{Export, ListError, RichError};
 use wassette_wit::{DecodeError, Omitted, ParseDocsError, ReadWorldError, ToolName, ToolsError, sanitize};
 
 /// Bytes of a name from outside that an error repeats.
@@ -96,6 +97,27 @@ pub enum HostError {
         /// The name.
         name: String,
     },
+    /// No prompt has this name.
+    #[error("unknown prompt `{}`", sanitize(.name, NAME_BYTES_MAX))]
+    UnknownPrompt {
+        /// The name.
+        name: String,
+    },
+    /// No component has a resource of this URI.
+    #[error("unknown resource `{}`", sanitize(.uri, NAME_BYTES_MAX))]
+    UnknownResource {
+        /// The URI, or the template of a family.
+        uri: String,
+    },
+    /// An argument of a prompt is missing.
+    #[error("invalid arguments: `{name}` is required")]
+    MissingArgument {
+        /// The argument.
+        name: String,
+    },
+    /// The component completes nothing.
+    #[error("the component completes no arguments")]
+    NoCompletion,
     /// No component has this id.
     #[error("unknown component `{id}`")]
     UnknownComponent {
@@ -150,6 +172,34 @@ pub enum HostError {
     Tools {
         /// Why.
         source: ToolsError,
+    },
+    /// It is not of the rich world as published.
+    #[error("cannot load the component")]
+    Rich {
+        /// Why.
+        source: RichError,
+    },
+    /// It did not say what it offers.
+    #[error("the component did not answer `{}`: {reason}", .export.name())]
+    NoList {
+        /// What was asked.
+        export: Export,
+        /// Why there is no answer.
+        reason: String,
+    },
+    /// What it says it offers cannot be offered.
+    #[error("cannot load the component")]
+    List {
+        /// Why.
+        source: ListError,
+    },
+    /// It offers what is another's.
+    #[error("the component offers {what}, {}", taken_by(.by.as_ref()))]
+    Taken {
+        /// What both offer.
+        what: String,
+        /// The component that has it; none: Wassette itself.
+        by: Option<ComponentId>,
     },
     /// The given WIT cannot be read.
     #[error("cannot read the WIT that describes the component")]
@@ -390,6 +440,13 @@ fn named_by(manifest: Option<&Digest>) -> String {
     manifest.map_or_else(String::new, |manifest| format!(", named by manifest {manifest}"))
 }
 
+fn taken_by(id: Option<&ComponentId>) -> String {
+    id.map_or_else(
+        || "a name that Wassette keeps for itself".to_owned(),
+        |id| format!("which is component `{id}`'s"),
+    )
+}
+
 fn version(digest: Option<&Digest>) -> String {
     digest.map_or_else(
         || "earlier version".to_owned(),
@@ -407,13 +464,22 @@ impl HostError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownTool { .. } | Self::UnknownComponent { .. } => ErrorKind::NotFound,
+            Self::UnknownTool { .. }
+            | Self::UnknownPrompt { .. }
+            | Self::UnknownResource { .. }
+            | Self::UnknownComponent { .. } => ErrorKind::NotFound,
             Self::Fetch { source } => fetch_kind(source),
             Self::Compile { source } => compile_kind(source),
             Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
+            | Self::MissingArgument { .. }
+            | Self::NoCompletion
             | Self::World { .. }
             | Self::Tools { .. }
+            | Self::Rich { .. }
+            | Self::NoList { .. }
+            | Self::List { .. }
+            | Self::Taken { .. }
             | Self::Docs { .. }
             | Self::NothingCallable { .. }
             | Self::Prepare { .. }
@@ -507,11 +573,23 @@ impl HostError {
                 Some("free space for the audit file in the store's folder and make it writable")
             }
             Self::Look { .. } => Some("restart the server: the store's folder was changed from under it"),
+            Self::UnknownPrompt { .. } | Self::UnknownResource { .. } => {
+                Some("`wassette component show <id>` shows what a component offers")
+            }
+            Self::Taken { by: Some(_), .. } => {
+                Some("unload that component first; names in the rich world have no prefix to tell them apart")
+            }
+            Self::Rich { .. } => Some("the package is `wit/mcp.wit` in Wassette's sources"),
             Self::NothingCallable { .. } => Some("export a function from the component's world"),
             Self::Compile { source } => compile_hint(source),
             Self::Arguments(_) => Some("`wassette tool read <name>` shows what the tool takes"),
             Self::World { source } => source.hint(),
             Self::ArgumentsTooLarge { .. }
+            | Self::MissingArgument { .. }
+            | Self::NoCompletion
+            | Self::NoList { .. }
+            | Self::List { .. }
+            | Self::Taken { by: None, .. }
             | Self::NotAllowed { .. }
             | Self::Tools { .. }
             | Self::Docs { .. }
@@ -535,6 +613,8 @@ impl HostError {
             Self::World { source } => format!("cannot load the component: {source}"),
             Self::Tools { source } => format!("cannot load the component: {source}"),
             Self::Prepare { source } => format!("cannot load the component: {source}"),
+            Self::Rich { source } => format!("cannot load the component: {source}"),
+            Self::List { source } => format!("cannot load the component: {source}"),
             Self::Compile { source } => format!("cannot load the component: {source}"),
             Self::OtherOrigin { id, .. } => {
                 format!(
@@ -570,6 +650,12 @@ impl HostError {
                 "the call cannot be recorded, so it was not made; ask the operator".to_owned()
             }
             Self::UnknownTool { .. }
+            | Self::UnknownPrompt { .. }
+            | Self::UnknownResource { .. }
+            | Self::MissingArgument { .. }
+            | Self::NoCompletion
+            | Self::NoList { .. }
+            | Self::Taken { .. }
             | Self::UnknownComponent { .. }
             | Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }

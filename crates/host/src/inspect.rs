@@ -6,7 +6,7 @@ use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::command::Actor;
 use crate::error::HostError;
 use crate::grantable::rule_texts;
-use crate::load::{Candidate, Wanted, reach};
+use crate::load::{Candidate, Lists, Wanted, reach};
 use crate::outcome::Silent;
 use crate::update::known;
 use crate::version::Difference;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use wassette_policy::{AccessText, Authority, Explanation};
 use wassette_store::{ComponentId, Digest, Record, Reference};
+use wassette_wit::rich::Offers;
 use wassette_wit::{Omitted, Tool, ToolName};
 
 /// Everything known about a component without running it.
@@ -34,6 +35,12 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The tools it offers.
     pub tools: Vec<Arc<Tool>>,
+    /// What it offers besides tools.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub offers: Offers,
+    /// Whether it is of the rich world and has not been asked for its lists, because that means to run it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lists_unknown: bool,
     /// Exports that are not offered, with the reason.
     pub omitted: Vec<Omitted>,
     /// The most it could ever do, with every grant given.
@@ -66,6 +73,10 @@ pub struct Inspection {
     pub versions: Vec<Version>,
 }
 
+fn is_nothing(offers: &Offers) -> bool {
+    *offers == Offers::default()
+}
+
 /// A version that was there before.
 #[derive(Clone, Debug, Serialize)]
 pub struct Version {
@@ -87,7 +98,7 @@ pub struct Ability {
 }
 
 /// Which imports mean which ability. An interface in no row enables nothing by itself.
-const ABILITIES: [(&str, Ability); 10] = [
+const ABILITIES: [(&str, Ability); 11] = [
     (
         "wasi:filesystem/preopens",
         Ability {
@@ -158,6 +169,13 @@ const ABILITIES: [(&str, Ability); 10] = [
             needs_grant: false,
         },
     ),
+    (
+        "wassette:mcp/client",
+        Ability {
+            what: "tell the client of a call how far it is, and log to it",
+            needs_grant: false,
+        },
+    ),
 ];
 
 impl Host {
@@ -189,6 +207,7 @@ impl Host {
             locked: None,
             digest: None,
             reach: reach(&Actor::Operator),
+            lists: Lists::LeftOut,
         };
         let Candidate {
             id,
@@ -214,6 +233,8 @@ impl Host {
             versions: Vec::new(),
             imports: contract.imports,
             tools: contract.tools,
+            offers: Offers::default(),
+            lists_unknown: !contract.rich.is_empty(),
             omitted: contract.omitted,
         })
     }
@@ -278,6 +299,8 @@ fn of_loaded(component: &Component) -> Inspection {
             .iter()
             .map(|tool| Arc::clone(&tool.tool))
             .collect(),
+        offers: component.offers().clone(),
+        lists_unknown: false,
         omitted: component.omitted.clone(),
     }
 }

@@ -26,9 +26,11 @@ mod outcome;
 mod protect;
 mod publish;
 mod revocation;
+mod rich;
 mod running;
 mod secrets;
 mod state;
+mod target;
 mod trust;
 mod unfit;
 mod update;
@@ -52,7 +54,7 @@ use wassette_signature::Verifier;
 use wassette_store::{Look, Store};
 
 pub use annotations::Annotations;
-pub use call::{CallId, CallReport, CallResult, Failure, FailureKind};
+pub use call::{Answer, CallId, CallReport, CallResult, Failure, FailureKind};
 pub use catalog::{Catalog, CatalogTool, Component, Revision};
 pub use catalogue::{CATALOGUE_MEDIA_TYPE, CatalogueEntry, CatalogueSource, Found, ParseCatalogueError};
 pub use ceiling::read_text;
@@ -69,6 +71,7 @@ pub use revocation::{ParseSubjectError, Subject};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secrets::Variables;
 pub use state::{ComponentState, Unavailable};
+pub use target::{Request, Target};
 pub use trust::Verification;
 pub use update::Availability;
 pub use version::{Difference, Provenance, Quarantine, SignersChanged};
@@ -83,13 +86,13 @@ pub use wassette_policy::{
     SecretSpec, StorageRule, StorageSpec,
 };
 pub use wassette_sandbox::{
-    Allocation, COMPILER_ARGUMENT, Compiler, CompilerLimits, CompilerProgram, CompilerRunError, GuestOutput,
-    Usage, run_compiler,
+    Allocation, COMPILER_ARGUMENT, Client, Compiler, CompilerLimits, CompilerProgram, CompilerRunError,
+    GuestOutput, KeptList, Level, Log, Progress as GuestProgress, Usage, run_compiler,
 };
 pub use wassette_secrets::{Backend, ParseSecretNameError, SecretName, Secrets, SecretsConfig, SecretsError};
 pub use wassette_signature::SigningKey;
 pub use wassette_store::{
-    BackupError, CheckReport, ComponentId, Copied, Digest, ParseComponentIdError, ParseReferenceError,
+    BackupError, CheckReport, ComponentId, Copied, Digest, Key, ParseComponentIdError, ParseReferenceError,
     Reference,
 };
 pub use wassette_wit::{DecodeError, FunctionPath, Omitted, Tool, ToolName, sanitize};
@@ -132,6 +135,8 @@ pub struct HostConfig {
     pub secrets: SecretsConfig,
     /// Files and folders of our own besides the store, the secrets and the ceiling; they can never be granted.
     pub own: Vec<PathBuf>,
+    /// Names of tools that no component may have.
+    pub reserved: Vec<&'static str>,
     /// The home of the user who runs us, whose keys and start-up files can never be granted.
     pub home: Option<PathBuf>,
     /// Tells the time for the audit file.
@@ -163,6 +168,7 @@ impl HostConfig {
                 backend: Backend::File,
             },
             own: Vec::new(),
+            reserved: Vec::new(),
             home: None,
             clock: SystemTime::now,
         }
@@ -361,6 +367,17 @@ impl Host {
     pub async fn web_document(&self, url: &url::Url) -> Result<Vec<u8>, HostError> {
         let fetcher = &self.inner.fetcher;
         fetcher.web_document(url).await.map_err(HostError::network)
+    }
+
+    /// The key that seals what clients keep for components between two calls: the same in all processes that share the
+    /// store. Blocks for a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Store`] when it can neither be read nor made.
+    pub fn state_key(&self) -> Result<Key, HostError> {
+        let key = self.inner.store.state_key();
+        key.map_err(|source| HostError::Store { source })
     }
 
     /// Closes the store. Dropping the host does the same a little later; nothing is lost either way.

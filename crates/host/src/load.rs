@@ -15,6 +15,7 @@ use std::time::UNIX_EPOCH;
 use wassette_fetch::{FetchOptions, Fetched, Reach, Received};
 use wassette_policy::is_public_address;
 use wassette_store::{Artifact, ComponentId, Digest, Expected, Hold, NewRecord, OciReference, Reference};
+use wassette_wit::rich::Exports;
 use wassette_wit::{Docs, World, tools};
 
 pub(crate) const STEPS: u32 = 4;
@@ -35,6 +36,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) locked: Option<&'a Locked>,
     pub(crate) digest: Option<Digest>,
     pub(crate) reach: Reach,
+    /// Whether the component may be run, without any grant, to say what it offers.
+    pub(crate) lists: Lists,
+}
+
+/// Whether lists that a component has to be asked for are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lists {
+    Asked,
+    /// Nothing is run.
+    LeftOut,
 }
 
 /// How a candidate takes the place of what is there.
@@ -70,6 +81,7 @@ impl Host {
             locked: request.locked.as_deref(),
             digest: request.digest,
             reach: reach(actor),
+            lists: Lists::Asked,
         };
         let candidate = self.candidate(wanted, progress).await?;
         self.refresh().await?;
@@ -109,7 +121,10 @@ impl Host {
         check_digest(wanted.digest, &artifact, &provenance)?;
         self.check_revoked(artifact.digest, &provenance)?;
         progress.report(Step::Read, 1, STEPS);
-        let contract = self.read(&wanted.id, &artifact, wit).await?;
+        let mut contract = self.read(&wanted.id, &artifact, wit).await?;
+        if wanted.lists == Lists::Asked {
+            self.ask_lists(&wanted.id, &artifact, &mut contract).await?;
+        }
         if let Some(locked) = wanted.locked {
             locked.check(artifact.digest, &provenance, &contract)?;
         }
@@ -162,13 +177,14 @@ impl Host {
         (known, admission): (Option<&Component>, Admission),
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
+        self.check_claims(&candidate)?;
         let Candidate {
             id,
             artifact,
             contract,
             provenance,
         } = candidate;
-        if contract.tools.is_empty() {
+        if contract.is_empty() {
             return Err(HostError::NothingCallable {
                 omitted: contract.omitted,
             });
@@ -247,9 +263,12 @@ impl Host {
                 world.describe(&docs);
             }
             world.describe(&Docs::from_component(&bytes));
+            let exports = Exports::take(&mut world).map_err(|source| HostError::Rich { source })?;
             let tools = tools(id.as_str(), &world).map_err(|source| HostError::Tools { source })?;
             let imports = world.imports.into_iter().map(|import| import.name).collect();
-            Ok(Contract::new(imports, tools, world.omitted))
+            let mut contract = Contract::new(imports, tools, world.omitted);
+            contract.rich.exports = exports;
+            Ok(contract)
         })
         .await?
     }

@@ -2,9 +2,10 @@
 
 use crate::catalog::{Component, Contract};
 use crate::error::HostError;
-use crate::version::Provenance;
+use crate::version::{Offer, Provenance};
 use serde::{Deserialize, Serialize};
 use wassette_store::Digest;
+use wassette_wit::rich::Offers;
 
 /// One component as it was approved, to the byte.
 ///
@@ -44,7 +45,7 @@ impl Locked {
             manifest: component.provenance.manifest,
             index: component.provenance.index,
             signers: component.provenance.signers.clone(),
-            contract: contract_digest(component.imports.clone(), &component.contract_tools),
+            contract: contract_digest(component.offer()),
             policy: Digest::of(component.policy_text.as_bytes()),
         }
     }
@@ -81,7 +82,7 @@ impl Locked {
         {
             return other("signer", missing.clone(), provenance.signers.join(", "));
         }
-        let found = contract_digest(contract.imports.clone(), &contract.tools);
+        let found = contract_digest(contract.offer());
         if self.contract != found {
             return other("tool contract", self.contract.to_string(), found.to_string());
         }
@@ -91,9 +92,15 @@ impl Locked {
 
 /// The digest of all that a component offers and imports. Sorted, so that it does not depend on how the bytes are laid
 /// out.
-fn contract_digest(mut imports: Vec<String>, tools: &[std::sync::Arc<wassette_wit::Tool>]) -> Digest {
+fn contract_digest(offer: Offer<'_>) -> Digest {
+    let mut imports = offer.imports.to_vec();
     imports.sort();
-    let mut tools: Vec<_> = tools.iter().map(AsRef::as_ref).collect();
+    let mut tools: Vec<_> = offer.tools.iter().map(AsRef::as_ref).collect();
     tools.sort_by(|a, b| a.name.cmp(&b.name));
-    Digest::of(&serde_json::to_vec(&(imports, tools)).unwrap_or_default())
+    let json = if *offer.offers == Offers::default() {
+        serde_json::to_vec(&(imports, tools))
+    } else {
+        serde_json::to_vec(&(imports, tools, offer.offers))
+    };
+    Digest::of(&json.unwrap_or_default())
 }

@@ -5,6 +5,7 @@
 
 use crate::Host;
 use crate::catalog::Catalog;
+use crate::target::About;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,7 +14,6 @@ use std::time::Duration;
 use wassette_policy::Authority;
 use wassette_sandbox::Control;
 use wassette_store::{ComponentId, Digest};
-use wassette_wit::Tool;
 
 /// How soon a running call notices what another process revoked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub(crate) struct Running {
 pub(crate) struct Call {
     pub(crate) component: ComponentId,
     pub(crate) digest: Digest,
-    pub(crate) tool: Arc<Tool>,
+    pub(crate) about: About,
     pub(crate) control: Arc<Control>,
 }
 
@@ -78,13 +78,8 @@ impl Running {
 
 /// What the call's component may do now; `None` if its tool could not be called any more.
 fn authority(catalog: &Catalog, call: &Call) -> Option<Arc<Authority>> {
-    let offered = catalog.tool(call.tool.name.as_str())?;
-    if offered.component != call.component || offered.digest != call.digest {
-        return None;
-    }
-    catalog
-        .component(&call.component)
-        .map(|component| Arc::clone(&component.authority))
+    let owner = call.about.owner(catalog)?;
+    (owner.id == call.component && owner.digest == call.digest).then(|| Arc::clone(&owner.authority))
 }
 
 impl Drop for InFlight {

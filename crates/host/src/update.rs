@@ -4,7 +4,7 @@ use crate::Host;
 use crate::catalog::{Component, understand};
 use crate::command::{Actor, GrantRequested, UpdateRequest};
 use crate::error::HostError;
-use crate::load::{Admission, Candidate, Wanted, reach};
+use crate::load::{Admission, Candidate, Lists, Wanted, reach};
 use crate::outcome::{Loaded, Outcome, Progress};
 use crate::version::{Difference, Provenance, request};
 use serde::Serialize;
@@ -115,6 +115,7 @@ impl Host {
             locked: None,
             digest: request.digest,
             reach: reach(&Actor::Operator),
+            lists: Lists::Asked,
         };
         self.candidate(wanted, progress).await
     }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wassette_policy::{ParseOptions, Policy, Relation};
 use wassette_store::Digest;
+use wassette_wit::rich::{Offers, Prompt, ResourceInfo, ResourceTemplate};
 use wassette_wit::{Tool, ToolName};
 
 /// Where a version came from, beyond its reference, as the store keeps it.
@@ -46,6 +47,9 @@ pub struct Quarantine {
 pub(crate) struct Approved {
     /// Each tool with a digest of its whole contract: name, description, schemas, types.
     tools: BTreeMap<ToolName, Digest>,
+    /// The same of prompts, resources and families of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    others: BTreeMap<String, Digest>,
     imports: BTreeSet<String>,
     request: Option<String>,
     signers: Vec<String>,
@@ -56,6 +60,31 @@ pub(crate) struct Approved {
 pub(crate) struct Offer<'a> {
     pub(crate) tools: &'a [Arc<Tool>],
     pub(crate) imports: &'a [String],
+    pub(crate) offers: &'a Offers,
+}
+
+/// How prompts, resources and families of them are called in a difference.
+fn prompt_label(prompt: &Prompt) -> String {
+    format!("prompt `{}`", prompt.name)
+}
+
+fn resource_label(resource: &ResourceInfo) -> String {
+    format!("resource `{}`", resource.uri)
+}
+
+fn template_label(template: &ResourceTemplate) -> String {
+    format!("resources `{}`", template.uri_template)
+}
+
+/// All that is offered besides tools, each with a digest of all of it.
+fn others(offers: &Offers) -> BTreeMap<String, Digest> {
+    fn digest<T: Serialize>(offered: &T) -> Digest {
+        Digest::of(&serde_json::to_vec(offered).unwrap_or_default())
+    }
+    let prompts = offers.prompts.iter().map(|it| (prompt_label(it), digest(it)));
+    let resources = offers.resources.iter().map(|it| (resource_label(it), digest(it)));
+    let templates = offers.templates.iter().map(|it| (template_label(it), digest(it)));
+    prompts.chain(resources).chain(templates).collect()
 }
 
 /// What differs between two versions.
@@ -68,6 +97,15 @@ pub struct Difference {
     pub removed: Vec<ToolName>,
     /// Tools whose schema or description is another.
     pub changed: Vec<ToolName>,
+    /// Prompts and resources that were not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others_added: Vec<String>,
+    /// Prompts and resources that are gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others_removed: Vec<String>,
+    /// Prompts and resources of which another thing is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others_changed: Vec<String>,
     /// Interfaces that were not imported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub imports_added: Vec<String>,
@@ -137,6 +175,7 @@ impl Provenance {
         let tools = offer.tools.iter();
         Approved {
             tools: tools.map(|tool| (tool.name.clone(), fingerprint(tool))).collect(),
+            others: others(offer.offers),
             imports: offer.imports.iter().cloned().collect(),
             request: self.request.clone(),
             signers: self.signers.clone(),
@@ -162,6 +201,22 @@ impl Provenance {
         }
     }
 
+    /// What is offered of a version besides tools.
+    pub(crate) fn offered(&self, offers: &Offers) -> Offers {
+        let mut offered = offers.clone();
+        if let Some(Quarantine { difference, .. }) = &self.quarantine {
+            let is_kept = |label: String| !difference.withholds_other(&label);
+            offered.prompts.retain(|prompt| is_kept(prompt_label(prompt)));
+            offered
+                .resources
+                .retain(|resource| is_kept(resource_label(resource)));
+            offered
+                .templates
+                .retain(|template| is_kept(template_label(template)));
+        }
+        offered
+    }
+
     /// Whether a tool is withheld until a person approves it.
     pub(crate) fn withholds(&self, tool: &ToolName) -> bool {
         self.quarantine
@@ -184,6 +239,13 @@ impl Approved {
         let is_other = |(name, print): &(&ToolName, &Digest)| {
             self.tools.get(*name).is_some_and(|before| before != *print)
         };
+        let (others_added, others_removed) = (
+            keys_without(&after.others, &self.others),
+            keys_without(&self.others, &after.others),
+        );
+        let is_other_offer = |(label, print): &(&String, &Digest)| {
+            self.others.get(*label).is_some_and(|before| before != *print)
+        };
         let requests = Requests::between(self.request.as_deref(), after.request.as_deref());
         Difference {
             added: names(after, self),
@@ -193,6 +255,14 @@ impl Approved {
                 .iter()
                 .filter(is_other)
                 .map(|(name, _)| name.clone())
+                .collect(),
+            others_added,
+            others_removed,
+            others_changed: after
+                .others
+                .iter()
+                .filter(is_other_offer)
+                .map(|(label, _)| label.clone())
                 .collect(),
             imports_added: after.imports.difference(&self.imports).cloned().collect(),
             imports_removed: self.imports.difference(&after.imports).cloned().collect(),
@@ -205,6 +275,11 @@ impl Approved {
             }),
         }
     }
+}
+
+fn keys_without(of: &BTreeMap<String, Digest>, without: &BTreeMap<String, Digest>) -> Vec<String> {
+    let keys = of.keys().filter(|key| !without.contains_key(*key));
+    keys.cloned().collect()
 }
 
 /// What differs between two requests.
@@ -268,6 +343,8 @@ impl Difference {
     pub fn is_wider(&self) -> bool {
         !self.added.is_empty()
             || !self.changed.is_empty()
+            || !self.others_added.is_empty()
+            || !self.others_changed.is_empty()
             || !self.imports_added.is_empty()
             || self.asks_more
             || self.is_from_another()
@@ -285,6 +362,10 @@ impl Difference {
 
     fn withholds(&self, tool: &ToolName) -> bool {
         self.is_from_another() || self.added.contains(tool) || self.changed.contains(tool)
+    }
+
+    fn withholds_other(&self, label: &String) -> bool {
+        self.is_from_another() || self.others_added.contains(label) || self.others_changed.contains(label)
     }
 
     /// What is new, in words, a line each.
@@ -305,6 +386,15 @@ impl Difference {
         ] {
             if !tools.is_empty() {
                 lines.push(format!("{what}: {}", names(tools)));
+            }
+        }
+        for (what, texts) in [
+            ("added", &self.others_added),
+            ("removed", &self.others_removed),
+            ("changed", &self.others_changed),
+        ] {
+            if !texts.is_empty() {
+                lines.push(format!("{what}: {}", texts.join(", ")));
             }
         }
         for (what, texts) in [

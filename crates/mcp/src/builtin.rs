@@ -214,11 +214,9 @@ impl Desk<'_> {
                     Err(text) => Ok(wire::failure(text)),
                 };
             }
+            // The server makes that call itself: it may have to talk with the client.
             Builtin::InvokeTool => {
-                return match invocation(arguments) {
-                    Ok((name, arguments)) => self.invoke(name, &arguments).await,
-                    Err(text) => Ok(wire::failure(text)),
-                };
+                return Err(ErrorData::internal_error("this tool is no command", None));
             }
             Builtin::LoadComponent => self.load(arguments).map(|command| vec![command]),
             Builtin::UnloadComponent => unload(arguments).map(|command| vec![command]),
@@ -277,14 +275,6 @@ impl Desk<'_> {
             catalog.tools(),
             query,
         ))))
-    }
-
-    /// SECURITY: the same call as by the tool's own name. The server's own tools are none of a component.
-    async fn invoke(&self, name: &str, arguments: &Json) -> Result<CallToolResult, ErrorData> {
-        match self.host.call(name, arguments, self.actor).await {
-            Ok(report) => Ok(wire::call_result(report.result, &report.accesses)),
-            Err(error) => wire::command_refused(&error),
-        }
     }
 
     async fn list(&self) -> Result<CallToolResult, ErrorData> {
@@ -347,11 +337,12 @@ fn query(arguments: &JsonObject) -> Result<&str, String> {
     }
 }
 
-fn invocation(arguments: &JsonObject) -> Result<(&str, Json), String> {
+/// The tool that `invoke-tool` is to call, and with what.
+pub(crate) fn invocation(arguments: &JsonObject) -> Result<(&str, JsonObject), String> {
     only(arguments, &["name", "arguments"])?;
     let given = match arguments.get("arguments") {
-        None | Some(Json::Null) => Json::Object(JsonObject::new()),
-        Some(object @ Json::Object(_)) => object.clone(),
+        None | Some(Json::Null) => JsonObject::new(),
+        Some(Json::Object(object)) => object.clone(),
         Some(Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
             return Err("invalid arguments: `/arguments`: expected an object".to_owned());
         }

@@ -9,7 +9,9 @@ mod calls;
 mod http;
 mod listing;
 mod message;
-mod progress;
+mod news;
+mod notes;
+mod rich;
 mod search;
 mod server;
 mod shared;
@@ -30,6 +32,7 @@ pub use crate::http::{
     Access, AccountLimits, ENDPOINT, FetchKeys, HttpOptions, HttpServer, Issuer, IssuerError, Listener,
     Names, ParseNameError, ParseTokenError, TlsError, Token,
 };
+pub use crate::rich::tool_result_json;
 use crate::server::Server;
 pub use crate::shared::ServerOptions;
 use crate::shared::Shared;

@@ -1,4 +1,4 @@
-//! The answer to `tools/list`: built once for each state of the catalog, given out page by page.
+//! The answers to the list requests: built once for each state of the catalog, given out page by page.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,62 +6,123 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rmcp::ErrorData;
-use rmcp::model::Tool;
-use wassette_host::Revision;
+use rmcp::model::{Prompt, Resource, ResourceTemplate, Tool};
+use wassette_host::{Catalog, Component, Revision};
 
-/// Tools in one page of a list. Clients that do not turn pages see this many, which is more than a model can use.
+use crate::rich;
+
+/// Entries in one page of a list. Clients that do not turn pages see this many, which is more than a model can use.
 const PAGE: usize = 1000;
 
-/// The answer to `tools/list` for one state of the catalog.
+/// The answers to the list requests for one state of the catalog.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub(crate) revision: Revision,
-    tools: Arc<Vec<Tool>>,
-    /// Where each is in `tools`.
-    places: Arc<HashMap<String, usize>>,
+    pub(crate) tools: Pages<Tool>,
+    pub(crate) prompts: Pages<Prompt>,
+    pub(crate) resources: Pages<Resource>,
+    pub(crate) templates: Pages<ResourceTemplate>,
 }
 
 impl Listing {
-    pub(crate) fn new(revision: Revision, tools: Vec<Tool>) -> Self {
-        let places = tools.iter().enumerate();
+    pub(crate) fn new(catalog: &Catalog, tools: Vec<Tool>) -> Self {
+        let offers = || catalog.components().map(Component::offers);
+        let prompts = offers().flat_map(|offers| offers.prompts.iter().cloned());
+        let resources = offers().flat_map(|offers| offers.resources.iter().cloned());
+        let templates = offers().flat_map(|offers| offers.templates.iter().cloned());
+        Self {
+            revision: catalog.revision(),
+            tools: Pages::new(tools),
+            prompts: Pages::new(prompts.map(rich::prompt).collect()),
+            resources: Pages::new(resources.map(rich::resource).collect()),
+            templates: Pages::new(templates.map(rich::template).collect()),
+        }
+    }
+}
+
+/// What is listed under a name of its own.
+pub(crate) trait Listed: Clone {
+    fn key(&self) -> &str;
+}
+
+impl Listed for Tool {
+    fn key(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Listed for Prompt {
+    fn key(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Listed for Resource {
+    fn key(&self) -> &str {
+        &self.uri
+    }
+}
+
+impl Listed for ResourceTemplate {
+    fn key(&self) -> &str {
+        &self.uri_template
+    }
+}
+
+/// A list that is given out page by page.
+#[derive(Clone, Debug)]
+pub(crate) struct Pages<T> {
+    entries: Arc<Vec<T>>,
+    /// Where each is in `entries`.
+    places: Arc<HashMap<String, usize>>,
+}
+
+impl<T: PartialEq> PartialEq for Pages<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl<T: Listed> Pages<T> {
+    fn new(entries: Vec<T>) -> Self {
+        let places = entries.iter().enumerate();
         let places = places
-            .map(|(place, tool)| (tool.name.to_string(), place))
+            .map(|(place, entry)| (entry.key().to_owned(), place))
             .collect();
         Self {
-            revision,
-            tools: Arc::new(tools),
+            entries: Arc::new(entries),
             places: Arc::new(places),
         }
     }
 
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
-        self.tools.get(*self.places.get(name)?)
+    pub(crate) fn get(&self, key: &str) -> Option<&T> {
+        self.entries.get(*self.places.get(key)?)
     }
 
-    /// The tools after the one that the cursor names, and the next cursor if these are not the last.
-    pub(crate) fn page(&self, cursor: Option<&str>) -> Result<(Vec<Tool>, Option<String>), ErrorData> {
+    /// The entries after the one that the cursor names, and the next cursor if these are not the last.
+    pub(crate) fn page(&self, cursor: Option<&str>) -> Result<(Vec<T>, Option<String>), ErrorData> {
         let begin = match cursor.filter(|cursor| !cursor.is_empty()) {
             None => 0,
             Some(cursor) => {
-                let place = name_of(cursor).and_then(|name| self.places.get(&name));
+                let place = key_of(cursor).and_then(|key| self.places.get(&key));
                 1 + place.ok_or_else(|| {
                     ErrorData::invalid_params("unknown cursor: the list has changed, begin it again", None)
                 })?
             }
         };
-        let rest = self.tools.get(begin..).unwrap_or_default();
-        let page: Vec<Tool> = rest.iter().take(PAGE).cloned().collect();
+        let rest = self.entries.get(begin..).unwrap_or_default();
+        let page: Vec<T> = rest.iter().take(PAGE).cloned().collect();
         let next = page.last().filter(|_| rest.len() > PAGE).map(cursor_after);
         Ok((page, next))
     }
 }
 
-/// Opaque to clients, and understood by every server with the same tools.
-fn cursor_after(tool: &Tool) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(tool.name.as_bytes())
+/// Opaque to clients, and understood by every server with the same list.
+fn cursor_after<T: Listed>(entry: &T) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(entry.key().as_bytes())
 }
 
-fn name_of(cursor: &str) -> Option<String> {
+fn key_of(cursor: &str) -> Option<String> {
     String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
 
@@ -69,17 +130,17 @@ fn name_of(cursor: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn listing(count: usize) -> Listing {
+    fn tools(count: usize) -> Pages<Tool> {
         let tools = (0..count).map(|number| Tool::new(format!("tool-{number}"), "", Arc::default()));
-        Listing::new(Revision(0), tools.collect())
+        Pages::new(tools.collect())
     }
 
     #[test]
     fn a_long_list_is_given_out_page_by_page() {
-        let listing = listing(2 * PAGE + 1);
+        let tools = tools(2 * PAGE + 1);
         let (mut cursor, mut seen) = (None, Vec::new());
         loop {
-            let (page, next) = listing.page(cursor.as_deref()).unwrap();
+            let (page, next) = tools.page(cursor.as_deref()).unwrap();
             assert!((1..=PAGE).contains(&page.len()));
             seen.extend(page.into_iter().map(|tool| tool.name));
             cursor = next;
@@ -95,14 +156,14 @@ mod tests {
 
     #[test]
     fn a_whole_page_is_followed_by_none_and_foreign_cursors_are_refused() {
-        let listing = listing(PAGE);
-        let (page, next) = listing.page(Some("")).unwrap();
+        let tools = tools(PAGE);
+        let (page, next) = tools.page(Some("")).unwrap();
         assert_eq!((page.len(), next), (PAGE, None));
         let last = cursor_after(page.last().unwrap());
-        assert_eq!(listing.page(Some(&last)).unwrap(), (Vec::new(), None));
+        assert_eq!(tools.page(Some(&last)).unwrap(), (Vec::new(), None));
         for cursor in ["x", "%", "dG9vbC14", &"a".repeat(10_000)] {
-            assert!(listing.page(Some(cursor)).is_err(), "{cursor}");
+            assert!(tools.page(Some(cursor)).is_err(), "{cursor}");
         }
-        assert!(listing.tool("tool-7").is_some() && listing.tool("tool-x").is_none());
+        assert!(tools.get("tool-7").is_some() && tools.get("tool-x").is_none());
     }
 }

@@ -3,34 +3,48 @@
 //! Requests are answered from the host's catalog, which is data: listing tools touches no component. What
 //! a request does runs in the request's own task, so that a slow load or call holds up nothing else;
 //! cancelling a request drops its future, which stops the guest. A panic is that one request's error.
+#![expect(
+    deprecated,
+    reason = "the newest revision means to do without logs; clients of all revisions have them"
+)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
-    CompleteResult, CustomRequest, CustomResult, ErrorCode, Implementation, InitializeRequestParams,
-    InitializeResult, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
-    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
-    SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
+    CompletionInfo, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
+    GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams, InitializeResult, JsonObject,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities,
+    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+    UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
-use wassette_host::Actor;
+use wassette_host::{Actor, Answer, CallResult, ComponentId, HostError, Level, Target, sanitize};
+use wassette_wit::rich::Capability;
 
-use crate::builtin::Builtin;
+use crate::builtin::{Builtin, invocation};
 use crate::http::Principal;
-use crate::progress::reporter;
+use crate::listing::Listing;
+use crate::news::{Ear, Wanted, Watched};
+use crate::notes::{Forwarding, level, speaker};
+use crate::rich::{self, Caller, Continued, Exchange};
 use crate::shared::{Shared, local, unpanicked};
+use crate::wire;
 
 /// Answers the requests of one connection, or of one request where there are no connections. Cheap to make.
 #[derive(Debug)]
 pub(crate) struct Server {
     shared: Arc<Shared>,
-    /// Whether this connection is told of changed tools.
+    /// Whether this connection is told of changes.
     is_followed: AtomicBool,
+    /// The resources that its client watches.
+    watched: Watched,
+    /// What of logs its client wants, if it has said so.
+    logs_from: Mutex<Level>,
 }
 
 impl Server {
@@ -38,14 +52,21 @@ impl Server {
         Self {
             shared,
             is_followed: AtomicBool::new(false),
+            watched: Watched::default(),
+            logs_from: Mutex::new(Level::Info),
         }
     }
 
-    async fn list(&self, cursor: Option<String>) -> Result<ListToolsResult, ErrorData> {
+    /// What is listed, after a look for what other processes changed.
+    async fn listing(&self) -> Listing {
         if let Err(error) = self.shared.host.refresh().await {
-            tracing::warn!(%error, "tools are listed as they last were");
+            tracing::warn!(%error, "lists are as they last were");
         }
-        let (tools, next) = self.shared.listing().page(cursor.as_deref())?;
+        self.shared.listing()
+    }
+
+    async fn list(&self, cursor: Option<String>) -> Result<ListToolsResult, ErrorData> {
+        let (tools, next) = self.listing().await.tools.page(cursor.as_deref())?;
         let mut result = ListToolsResult::with_all_items(tools);
         result.next_cursor = next;
         Ok(result)
@@ -55,34 +76,122 @@ impl Server {
         &self,
         request: CallToolRequestParams,
         ctx: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let actor = actor(ctx);
-        if let Some(builtin) = Builtin::find(&request.name) {
-            if !self.shared.options.builtins.contains(&builtin) {
-                return Err(ErrorData::invalid_params(
-                    format!("unknown tool `{}`", builtin.name()),
-                    None,
-                ));
-            }
-            let (reporter, mut forwarding) = reporter(ctx);
-            let desk = self.shared.desk(&actor, &reporter);
-            let result = forwarding
-                .alongside(Box::pin(desk.call(builtin, &arguments)))
-                .await;
-            forwarding.finish(reporter).await;
-            return result;
+        let continued = Continued {
+            responses: request.input_responses,
+            state: request.request_state,
+        };
+        let Some(builtin) = Builtin::find(&request.name) else {
+            return self.call_tool_of(&request.name, arguments, continued, ctx).await;
+        };
+        if !self.shared.options.builtins.contains(&builtin) {
+            let text = format!("unknown tool `{}`", builtin.name());
+            return Err(ErrorData::invalid_params(text, None));
         }
-        self.shared.call_component(&request.name, arguments, &actor).await
+        if builtin == Builtin::InvokeTool {
+            return match invocation(&arguments) {
+                Ok((name, arguments)) => self.invoke(name, arguments, continued, ctx).await,
+                Err(text) => Ok(wire::failure(text).into()),
+            };
+        }
+        let actor = actor(ctx);
+        let (speaker, mut forwarding) = speaker(ctx, None);
+        let desk = self.shared.desk(&actor, &speaker);
+        let result = forwarding
+            .alongside(Box::pin(desk.call(builtin, &arguments)))
+            .await;
+        drop(speaker);
+        forwarding.finish().await;
+        result.map(Into::into)
+    }
+
+    /// SECURITY: the same call as by the tool's own name. The server's own tools are none of a component.
+    async fn invoke(
+        &self,
+        name: &str,
+        arguments: JsonObject,
+        continued: Continued,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let called = self.call_tool_of(name, arguments, continued, ctx).await;
+        match called {
+            // A name that was an argument is for the model to mend.
+            Err(error) if error.code == ErrorCode::INVALID_PARAMS => Ok(wire::failure(error.message).into()),
+            other => other,
+        }
+    }
+
+    /// Calls a tool of a component.
+    async fn call_tool_of(
+        &self,
+        name: &str,
+        arguments: JsonObject,
+        continued: Continued,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if !self.shared.talks(name) {
+            let called = self.shared.call_component(name, arguments, &actor(ctx)).await;
+            return called.map(Into::into);
+        }
+        let catalog = self.shared.host.catalog();
+        let component = catalog.tool(name).map(|tool| tool.component.clone());
+        let (exchange, mut forwarding) = self.exchange(component, ctx);
+        let work = Box::pin(exchange.tool(name, arguments, continued));
+        let response = forwarding.alongside(work).await;
+        forwarding.finish().await;
+        response
+    }
+
+    /// What a call needs to talk with its client, and what carries on what it says.
+    fn exchange(
+        &self,
+        component: Option<ComponentId>,
+        ctx: &RequestContext<RoleServer>,
+    ) -> (Exchange, Forwarding) {
+        let is_modern = rich::is_modern(ctx);
+        let logs_from = if is_modern {
+            ctx.meta.log_level().map(level)
+        } else {
+            Some(*self.logs_from.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let (speaker, forwarding) = speaker(ctx, logs_from);
+        let mut capabilities = ctx
+            .client_capabilities()
+            .map_or_else(Vec::new, |client| rich::capabilities(&client));
+        if !is_modern {
+            // Tasks of before were another thing.
+            capabilities.retain(|capability| *capability != Capability::Tasks);
+        }
+        let exchange = Exchange {
+            shared: Arc::clone(&self.shared),
+            actor: actor(ctx),
+            caller: Arc::new(Caller {
+                shared: Arc::clone(&self.shared),
+                component,
+                capabilities: capabilities.clone(),
+                speaker,
+            }),
+            capabilities,
+            asked: (!is_modern).then(|| ctx.peer.clone()),
+        };
+        (exchange, forwarding)
     }
 
     /// The identity, for a request that names its protocol version itself.
     fn identity(&self, ctx: &RequestContext<RoleServer>) -> Option<MetaObject> {
-        let is_modern = ctx
-            .meta
-            .protocol_version()
-            .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        is_modern.then(|| self.shared.identity.clone())
+        rich::is_modern(ctx).then(|| self.shared.identity.clone())
+    }
+
+    /// What a component says beside its result, and the identity. It cannot speak as the server.
+    fn identified(&self, said: Option<MetaObject>, ctx: &RequestContext<RoleServer>) -> Option<MetaObject> {
+        match (said, self.identity(ctx)) {
+            (Some(mut said), Some(identity)) => {
+                said.extend(identity);
+                Some(said)
+            }
+            (said, identity) => said.or(identity),
+        }
     }
 }
 
@@ -119,6 +228,14 @@ impl ServerHandler for Server {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .enable_completions()
+            .enable_logging()
+            .enable_tasks()
             .build();
         let options = &self.shared.options;
         let identity = Implementation::new(&options.name, &options.version);
@@ -140,7 +257,8 @@ impl ServerHandler for Server {
 
     async fn on_initialized(&self, ctx: NotificationContext<RoleServer>) {
         if !self.is_followed.swap(true, Ordering::Relaxed) {
-            self.shared.follow(|| ctx.peer.notify_tool_list_changed()).await;
+            let wanted = Wanted::everything(self.watched.clone());
+            self.shared.follow(Ear::Peer(ctx.peer.clone()), wanted).await;
         }
     }
 
@@ -149,16 +267,10 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, ctx: SubscriptionContext) -> Result<(), ErrorData> {
-        if ctx.accepted().tools_list_changed != Some(true) {
-            tokio::select! {
-                () = ctx.cancelled() => {}
-                () = self.shared.ended.cancelled() => {}
-            }
-            return Ok(());
-        }
+        let wanted = Wanted::of(ctx.accepted());
         tokio::select! {
             () = ctx.cancelled() => {}
-            () = self.shared.follow(|| ctx.sink().notify_tool_list_changed()) => {}
+            () = self.shared.follow(Ear::Sink(ctx.sink().clone()), wanted) => {}
         }
         Ok(())
     }
@@ -180,47 +292,173 @@ impl ServerHandler for Server {
         ctx: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _running = self.shared.calls().token();
-        let result = guarded(&ctx.ct, self.call(request, &ctx)).await?;
-        Ok(result.with_meta(self.identity(&ctx)).into())
+        Ok(match guarded(&ctx.ct, self.call(request, &ctx)).await? {
+            CallToolResponse::Complete(mut result) => {
+                result.meta = self.identified(result.meta.take(), &ctx);
+                result.into()
+            }
+            CallToolResponse::InputRequired(mut required) => {
+                required.meta = self.identity(&ctx);
+                required.into()
+            }
+            CallToolResponse::Task(mut task) => {
+                task.meta = self.identity(&ctx);
+                task.into()
+            }
+            // An open enum of the library.
+            other => other,
+        })
     }
 
     /// For the library, which compares headers with the arguments they repeat.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.shared.listing().tool(name).cloned()
+        self.shared.listing().tools.get(name).cloned()
     }
-
-    // The library answers these with empty results although they are not among the capabilities.
 
     async fn complete(
         &self,
-        _request: CompleteRequestParams,
-        _ctx: RequestContext<RoleServer>,
+        request: CompleteRequestParams,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+        let completion = guarded(&ctx.ct, self.completed(request, &ctx)).await?;
+        let mut result = CompleteResult::new(completion);
+        result.meta = self.identity(&ctx);
+        Ok(result)
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _ctx: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        *self.logs_from.lock().unwrap_or_else(PoisonError::into_inner) = level(request.level);
+        Ok(())
     }
 
     async fn list_prompts(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _ctx: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+        let cursor = request.and_then(|request| request.cursor);
+        let (prompts, next) = self.listing().await.prompts.page(cursor.as_deref())?;
+        let mut result = ListPromptsResult::with_all_items(prompts);
+        (result.next_cursor, result.meta) = (next, self.identity(&ctx));
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let _running = self.shared.calls().token();
+        Ok(match guarded(&ctx.ct, self.prompt(request, &ctx)).await? {
+            GetPromptResponse::Complete(mut result) => {
+                result.meta = self.identified(result.meta.take(), &ctx);
+                result.into()
+            }
+            GetPromptResponse::InputRequired(mut required) => {
+                required.meta = self.identity(&ctx);
+                required.into()
+            }
+            other => other,
+        })
     }
 
     async fn list_resources(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _ctx: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+        let cursor = request.and_then(|request| request.cursor);
+        let (resources, next) = self.listing().await.resources.page(cursor.as_deref())?;
+        let mut result = ListResourcesResult::with_all_items(resources);
+        (result.next_cursor, result.meta) = (next, self.identity(&ctx));
+        Ok(result)
     }
 
     async fn list_resource_templates(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _ctx: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+        let cursor = request.and_then(|request| request.cursor);
+        let (templates, next) = self.listing().await.templates.page(cursor.as_deref())?;
+        let mut result = ListResourceTemplatesResult::with_all_items(templates);
+        (result.next_cursor, result.meta) = (next, self.identity(&ctx));
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let _running = self.shared.calls().token();
+        Ok(match guarded(&ctx.ct, self.resource(request, &ctx)).await? {
+            ReadResourceResponse::Complete(mut result) => {
+                result.meta = self.identified(result.meta.take(), &ctx);
+                result.into()
+            }
+            ReadResourceResponse::InputRequired(mut required) => {
+                required.meta = self.identity(&ctx);
+                required.into()
+            }
+            other => other,
+        })
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _ctx: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if self.shared.host.catalog().resource_owner(&request.uri).is_none() {
+            let text = format!("unknown resource `{}`", sanitize(&request.uri, 200));
+            return Err(rich::no_resource(&request.uri, text));
+        }
+        if !self.watched.add(request.uri) {
+            return Err(ErrorData::invalid_params("too many resources are watched", None));
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _ctx: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.watched.remove(&request.uri);
+        Ok(())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let task = self.shared.tasks.get(&request.task_id, &actor(&ctx))?;
+        let mut result = GetTaskResult::new(task);
+        result.meta = self.identity(&ctx);
+        Ok(result)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let tasks = &self.shared.tasks;
+        tasks.update(&request.task_id, request.input_responses, &actor(&ctx))
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.tasks.cancel(&request.task_id, &actor(&ctx))
     }
 
     async fn on_custom_request(
@@ -229,5 +467,84 @@ impl ServerHandler for Server {
         _ctx: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         Err(not_offered(&request.method))
+    }
+}
+
+impl Server {
+    async fn completed(
+        &self,
+        request: CompleteRequestParams,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<CompletionInfo, ErrorData> {
+        let reference = match &request.r#ref {
+            Reference::Prompt(prompt) => wassette_wit::rich::Reference::Prompt(prompt.name.clone()),
+            Reference::Resource(resource) => {
+                wassette_wit::rich::Reference::ResourceTemplate(resource.uri.clone())
+            }
+            _ => return Err(ErrorData::invalid_params("unknown kind of reference", None)),
+        };
+        let others = request.context.and_then(|context| context.arguments);
+        let others: Vec<_> = others.into_iter().flatten().collect();
+        let target = Target::Completion {
+            reference: &reference,
+            argument: &request.argument.name,
+            value: &request.argument.value,
+            others: &others,
+        };
+        match self.shared.host.answer(&target.into(), &actor(ctx)).await {
+            Ok(report) => match report.result {
+                CallResult::Answer(Answer::Completion(completions)) => Ok(rich::completion(completions)),
+                CallResult::Refused(refused) => Err(rich::failure(refused)),
+                CallResult::Failed(failed) => Err(ErrorData::internal_error(failed.message, None)),
+                CallResult::Done | CallResult::Value(_) | CallResult::Answer(_) => {
+                    Ok(CompletionInfo::default())
+                }
+            },
+            // Most arguments cannot be completed, and a person goes on typing.
+            Err(HostError::NoCompletion) => Ok(CompletionInfo::default()),
+            Err(error) => match wire::call_refused(&error) {
+                Err(error) => Err(error),
+                Ok(_) => Err(ErrorData::invalid_params(error.agent_text(), None)),
+            },
+        }
+    }
+
+    async fn prompt(
+        &self,
+        request: GetPromptRequestParams,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = rich::prompt_arguments(request.arguments)?;
+        let continued = Continued {
+            responses: request.input_responses,
+            state: request.request_state,
+        };
+        let catalog = self.shared.host.catalog();
+        let owner = catalog.prompt_owner(&request.name).map(|owner| owner.id.clone());
+        let (exchange, mut forwarding) = self.exchange(owner, ctx);
+        let work = Box::pin(exchange.prompt(&request.name, &arguments, continued));
+        let response = forwarding.alongside(work).await;
+        drop(exchange);
+        forwarding.finish().await;
+        response
+    }
+
+    async fn resource(
+        &self,
+        request: ReadResourceRequestParams,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let continued = Continued {
+            responses: request.input_responses,
+            state: request.request_state,
+        };
+        let catalog = self.shared.host.catalog();
+        let owner = catalog.resource_owner(&request.uri).map(|owner| owner.id.clone());
+        let (exchange, mut forwarding) = self.exchange(owner, ctx);
+        let work = Box::pin(exchange.resource(&request.uri, continued));
+        let response = forwarding.alongside(work).await;
+        drop(exchange);
+        forwarding.finish().await;
+        response
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -13,25 +13,33 @@ use rmcp::model::{
     RequestMetaObject,
 };
 use serde_json::Value as Json;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::sync::broadcast;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wassette_host::{Actor, Host, Progress};
+use wassette_host::{Actor, Host, HostError, KeptList, Progress};
 
 use crate::builtin::{Builtin, Desk};
 use crate::calls::Begin;
 use crate::listing::Listing;
 use crate::message::PROTOCOL_VERSION;
+use crate::rich::{Seal, Tasks};
 use crate::wire;
 
 /// How often the store is looked at for changes of other processes, while a client wants to hear of them.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Changes that follow each other within this time are told once.
-const COALESCE: Duration = Duration::from_millis(50);
+/// Signals that wait for each who wants to hear of them.
+const SIGNALS_MAX: usize = 256;
 
-/// How long a client may take to accept a notification before it is left out.
-const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a component says to all clients.
+#[derive(Clone, Debug)]
+pub(crate) enum Signal {
+    /// A list of it is another.
+    Changed(KeptList),
+    /// A resource of it is another.
+    Updated(Arc<str>),
+}
 
 /// How the server presents itself and what it offers beyond the components' tools.
 #[derive(Clone, Debug)]
@@ -57,11 +65,14 @@ pub(crate) struct Shared {
     /// Goes into the results of the era that has no handshake to say it in.
     pub(crate) identity: MetaObject,
     listing: Mutex<Option<Listing>>,
-    /// Connections and streams that want to hear of changed tools.
+    /// Connections and streams that want to hear of changes.
     followers: AtomicUsize,
     /// Cancelled when no more requests will come.
     pub(crate) ended: CancellationToken,
     calls: TaskTracker,
+    signals: broadcast::Sender<Signal>,
+    pub(crate) tasks: Tasks,
+    seal: OnceLock<Seal>,
 }
 
 impl Shared {
@@ -79,6 +90,9 @@ impl Shared {
             followers: AtomicUsize::new(0),
             ended,
             calls: TaskTracker::new(),
+            signals: broadcast::Sender::new(SIGNALS_MAX),
+            tasks: Tasks::default(),
+            seal: OnceLock::new(),
         })
     }
 
@@ -93,6 +107,24 @@ impl Shared {
     /// The calls that are still running.
     pub(crate) fn calls(&self) -> &TaskTracker {
         &self.calls
+    }
+
+    /// Tells all who want to hear it. Nobody may.
+    pub(crate) fn signal(&self, signal: Signal) {
+        drop(self.signals.send(signal));
+    }
+
+    pub(crate) fn signals(&self) -> broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    /// What seals the states that components keep with clients.
+    pub(crate) fn seal(&self) -> Result<&Seal, HostError> {
+        if let Some(seal) = self.seal.get() {
+            return Ok(seal);
+        }
+        let key = self.host.state_key()?;
+        Ok(self.seal.get_or_init(|| Seal::new(key.as_bytes())))
     }
 
     /// Looks at the store for changes of other processes while anybody wants to hear of them, until the end.
@@ -111,7 +143,7 @@ impl Shared {
         }
     }
 
-    /// All tools, built once for each state of the catalog.
+    /// All that is listed, built once for each state of the catalog.
     pub(crate) fn listing(&self) -> Listing {
         let catalog = self.host.catalog();
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,15 +158,15 @@ impl Shared {
         let is_searched = self.options.builtins.contains(&Builtin::SearchTools);
         let listed = catalog.tools().filter(|_| !is_searched);
         let tools = builtins.chain(listed.map(wire::tool)).collect();
-        listing.insert(Listing::new(catalog.revision(), tools)).clone()
+        listing.insert(Listing::new(&catalog, tools)).clone()
     }
 }
 
-/// Counts one who wants to hear of changed tools, until dropped.
-struct Follower<'a>(&'a Shared);
+/// Counts one who wants to hear of changes, until dropped.
+pub(crate) struct Follower<'a>(&'a Shared);
 
 impl<'a> Follower<'a> {
-    fn of(shared: &'a Shared) -> Self {
+    pub(crate) fn of(shared: &'a Shared) -> Self {
         shared.followers.fetch_add(1, Ordering::Relaxed);
         Self(shared)
     }
@@ -159,11 +191,19 @@ impl Shared {
         }
     }
 
-    /// Begins the calls that need nothing of the library: of a component's tool, in a version both ends know.
+    /// Whether a call of this tool may have something to say to its client, or to ask it.
+    pub(crate) fn talks(&self, tool: &str) -> bool {
+        self.host.catalog().tool(tool).is_some_and(|tool| tool.talks)
+    }
+
+    /// Begins the calls that need nothing of the library: of a component's tool that does not talk, in a version both
+    /// ends know.
     pub(crate) fn begin(self: &Arc<Self>) -> Begin {
         let shared = Arc::clone(self);
         Box::new(move |call| {
-            let Some(era) = Era::of(&call).filter(|_| Builtin::find(&call.params.name).is_none()) else {
+            let name = &call.params.name;
+            let is_short = Builtin::find(name).is_none() && !shared.talks(name);
+            let Some(era) = Era::of(&call).filter(|_| is_short) else {
                 return Err(Box::new(call));
             };
             let shared = Arc::clone(&shared);
@@ -187,30 +227,6 @@ impl Shared {
             actor,
             current_folder: &self.options.current_folder,
             progress,
-        }
-    }
-
-    /// Tells of changed tools, by `notify`, until the connection ends or the client does not listen.
-    pub(crate) async fn follow<F, E>(&self, notify: impl Fn() -> F)
-    where
-        F: Future<Output = Result<(), E>>,
-    {
-        let _counted = Follower::of(self);
-        let mut changed = self.host.changed();
-        loop {
-            tokio::select! {
-                () = self.ended.cancelled() => return,
-                alive = changed.changed() => {
-                    if alive.is_err() {
-                        return;
-                    }
-                    sleep(COALESCE).await;
-                    changed.mark_unchanged();
-                    if !matches!(timeout(NOTIFY_TIMEOUT, notify()).await, Ok(Ok(()))) {
-                        return;
-                    }
-                }
-            }
         }
     }
 }

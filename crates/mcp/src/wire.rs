@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::rich;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use serde_json::Value as Json;
@@ -26,8 +27,12 @@ pub(crate) fn tool(tool: &CatalogTool) -> Tool {
         schema(&contract.input_schema),
     )
     .with_annotations(annotations(tool.annotations));
-    match &contract.output_schema {
+    let listed = match &contract.output_schema {
         Some(output) => listed.with_raw_output_schema(schema(output)),
+        None => listed,
+    };
+    match &contract.rich {
+        Some(said) => rich::rich_tool(listed, said),
         None => listed,
     }
 }
@@ -53,6 +58,10 @@ pub(crate) fn call_result(result: CallResult, accesses: &[Decision]) -> CallTool
             let mut object = JsonObject::with_capacity(1);
             object.insert("result".to_owned(), value);
             CallToolResult::structured(Json::Object(object))
+        }
+        // Who calls a component of the rich world looks at what it gives before; here is what nobody asked for.
+        CallResult::Answer(_) | CallResult::Refused(_) => {
+            failure("the component needs a client that can be asked; call its tool by its own name")
         }
         CallResult::Failed(failure) => {
             let denials = denials(accesses);

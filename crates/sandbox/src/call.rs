@@ -4,6 +4,7 @@
 //! thread hop. A guest that waits or computes longer moves to the guests' own threads at its first pause,
 //! so it never holds up the thread that reads the protocol.
 
+use crate::client::Client;
 use crate::component::Prepared;
 use crate::control::{Control, Ended};
 use crate::error::{CallError, Limit, TrapClass};
@@ -21,17 +22,19 @@ use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 use wassette_policy::{Decision, Limits};
-use wassette_wit::{Tool, Value};
+use wassette_wit::{Function, Value};
 
 /// What to call, with what, under which policy.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// The function and its types.
-    pub tool: Arc<Tool>,
+    pub function: Arc<Function>,
     /// One value for each parameter.
     pub arguments: Vec<Value>,
     /// What the guest may do and use, and the hand on it while it runs.
     pub control: Arc<Control>,
+    /// Whom the call is for, if it is for anybody who listens while it runs.
+    pub client: Option<Arc<dyn Client>>,
 }
 
 /// What a call used.
@@ -148,13 +151,14 @@ impl Drop for Moved {
 /// Runs a call and lets go of `held` when its store is dropped.
 async fn run<H>(prepared: Arc<Prepared>, invocation: Invocation, held: H) -> CallReport {
     let Invocation {
-        tool,
+        function,
         arguments,
         control,
+        client,
     } = invocation;
-    let mut store = new_store(&prepared, Arc::clone(&control));
+    let mut store = new_store(&prepared, Arc::clone(&control), client);
     let limits = store.data().gate.limits().clone();
-    let guarded = AssertUnwindSafe(invoke(&prepared, &mut store, &tool, arguments)).catch_unwind();
+    let guarded = AssertUnwindSafe(invoke(&prepared, &mut store, &function, arguments)).catch_unwind();
     let outcome = tokio::select! {
         biased;
         ended = control.until_ended() => Err(Failure::Ended(ended)),
@@ -186,8 +190,8 @@ enum Failure {
     Panic,
 }
 
-fn new_store(prepared: &Prepared, control: Arc<Control>) -> Store<State> {
-    let state = State::new(control, &prepared.shared);
+fn new_store(prepared: &Prepared, control: Arc<Control>, client: Option<Arc<dyn Client>>) -> Store<State> {
+    let state = State::new(control, client, &prepared.shared);
     let limits = state.gate.limits();
     let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
     let mut store = Store::new(&prepared.core.engine, state);
@@ -206,14 +210,14 @@ fn new_store(prepared: &Prepared, control: Arc<Control>) -> Store<State> {
 async fn invoke(
     prepared: &Prepared,
     store: &mut Store<State>,
-    tool: &Tool,
+    function: &Function,
     arguments: Vec<Value>,
 ) -> Result<Option<Value>, Failure> {
     let export = *prepared
         .exports
-        .get(&tool.path)
-        .ok_or_else(|| Failure::NoSuchFunction(tool.path.to_string()))?;
-    let arguments = lower_all(tool, arguments).map_err(Failure::Value)?;
+        .get(&function.path)
+        .ok_or_else(|| Failure::NoSuchFunction(function.path.to_string()))?;
+    let arguments = lower_all(function, arguments).map_err(Failure::Value)?;
     if let Some(paced) = store.data().paced.clone() {
         paced.turn().await;
     }
@@ -223,12 +227,12 @@ async fn invoke(
         export,
         Entry {
             arguments,
-            has_result: tool.result.is_some(),
+            has_result: function.result.is_some(),
         },
     );
     let returned = results.await.map_err(Failure::Engine)?;
     let bytes_max = store.data().gate.limits().output_bytes;
-    match (&tool.result, returned) {
+    match (&function.result, returned) {
         (Some(ty), Some(val)) => Lift::new(bytes_max)
             .lift(ty, val)
             .map(Some)
@@ -264,11 +268,12 @@ async fn enter(
     Ok(results.pop())
 }
 
-fn lower_all(tool: &Tool, arguments: Vec<Value>) -> Result<Vec<Val>, ConvertError> {
-    if tool.params.len() != arguments.len() {
+fn lower_all(function: &Function, arguments: Vec<Value>) -> Result<Vec<Val>, ConvertError> {
+    if function.params.len() != arguments.len() {
         return Err(ConvertError::Mismatch);
     }
-    tool.params
+    function
+        .params
         .iter()
         .zip(arguments)
         .map(|(param, value)| lower(&param.ty, value))

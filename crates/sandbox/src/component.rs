@@ -1,7 +1,7 @@
 //! From bytes to something that can be called: scanned before they are compiled, linked after.
 
 use crate::engine::{CompileLimits, Concurrency, Core, Shared};
-use crate::linker::LINKED;
+use crate::linker::is_linked;
 use crate::state::State;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -277,16 +277,11 @@ fn missing_imports(engine: &Engine, component: &Component) -> Vec<MissingImport>
         .collect()
 }
 
-/// Whether an import is one of the linked interfaces at any version `0.2.x`.
-fn is_linked(import: &str) -> bool {
-    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-    LINKED.contains(&interface) && version.starts_with("0.2.")
-}
-
 fn remedy(import: &str) -> &'static str {
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     let is_future = version.starts_with("0.3");
     match interface.split_once(':') {
+        Some(("wassette", _)) => "another version of Wassette's own package; build it with 0.1",
         Some(("wasi", _)) if is_future => "WASI 0.3 is not supported yet; build for WASI 0.2",
         Some(("wasi", _)) => "not part of the supported WASI 0.2 interfaces",
         Some(_) => {
@@ -351,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_patch_of_wasi_0_2_is_accepted_and_nothing_else() {
+    fn any_patch_of_what_is_linked_is_accepted_and_nothing_else() {
         let table = [
             ("wasi:cli/environment@0.2.0", true),
             ("wasi:http/types@0.2.99", true),
@@ -359,6 +354,9 @@ mod tests {
             ("wasi:cli/environment", false),
             ("wasi:cli/environment@0.20.0", false),
             ("wasi:nn/tensor@0.2.0", false),
+            ("wassette:mcp/client@0.1.7", true),
+            ("wassette:mcp/client@0.2.0", false),
+            ("wassette:mcp/tools@0.1.0", false),
             ("acme:db/query@1.0.0", false),
             ("log", false),
         ];

@@ -9,6 +9,7 @@
 //! The crate knows neither component ids nor tools' names in a catalog, neither disk nor protocol.
 
 mod call;
+mod client;
 mod compiler;
 mod component;
 mod control;
@@ -27,6 +28,7 @@ mod ticker;
 mod value;
 
 pub use call::{CallReport, Invocation, Usage};
+pub use client::{Client, KeptList, Level, Log, Progress};
 pub use compiler::{
     COMPILER_ARGUMENT, Code, CompileError, CompileFault, Compiler, CompilerLimits, CompilerProgram,
     CompilerRunError, run_compiler,

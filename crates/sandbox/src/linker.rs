@@ -1,8 +1,8 @@
 //! Everything a component may import: WASI 0.2 and `wasi:http`, whole, so that a component links whatever
-//! its toolchain drags in. Linking an interface grants nothing; the gate decides each use.
+//! its toolchain drags in, and the client of its call. Linking an interface grants nothing; the gate decides each use.
 
 use crate::state::State;
-use crate::{environment, filesystem, network};
+use crate::{client, environment, filesystem, network};
 use wasmtime::Engine;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -10,8 +10,8 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
-/// Interfaces that are linked, without version. Any `0.2.x` of them is accepted.
-pub(crate) const LINKED: [&str; 29] = [
+/// Interfaces of WASI that are linked, without version. Any `0.2.x` of them is accepted.
+const LINKED: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -49,11 +49,22 @@ impl HasData for HasIo {
     type Data<'a> = &'a mut ResourceTable;
 }
 
+/// Whether an import is of an interface that is linked, in a version of it that is. Of our own package, also the one
+/// that has types alone.
+pub(crate) fn is_linked(import: &str) -> bool {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    if interface == client::INTERFACE || interface == "wassette:mcp/types" {
+        return version.starts_with(client::VERSION);
+    }
+    LINKED.contains(&interface) && version.starts_with("0.2.")
+}
+
 /// A linker with every interface in it.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     link_inert(&mut linker)?;
     link_gated(&mut linker)?;
+    client::link(&mut linker)?;
     Ok(linker)
 }
 

@@ -1,5 +1,6 @@
 //! What one call owns inside its wasm store. Built from nothing for each call and dropped with it.
 
+use crate::client::Client;
 use crate::control::{Control, Ended};
 use crate::engine::Shared;
 use crate::error::Limit;
@@ -35,6 +36,10 @@ pub(crate) struct State {
     pub(crate) outbound: Outbound,
     /// Sockets that were made or accepted.
     pub(crate) sockets_made: u32,
+    /// Whom the call is for, if it is for anybody who listens.
+    pub(crate) client: Option<Arc<dyn Client>>,
+    /// What was said to the client.
+    pub(crate) said: u32,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     stdout: Capture,
@@ -42,7 +47,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(control: Arc<Control>, shared: &Shared) -> Self {
+    pub(crate) fn new(control: Arc<Control>, client: Option<Arc<dyn Client>>, shared: &Shared) -> Self {
         let gate = Gate::new(control);
         let limits = gate.limits();
         let share = limits.cpu_share_millicores;
@@ -60,6 +65,8 @@ impl State {
             interrupted: None,
             outbound: Outbound::new(gate.clone(), Arc::clone(&shared.network)),
             sockets_made: 0,
+            client,
+            said: 0,
             wasi: context(&gate, &stdout, &stderr),
             http,
             files: Session::new(gate.clone(), Arc::clone(&shared.files)),

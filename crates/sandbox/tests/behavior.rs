@@ -63,9 +63,10 @@ impl Guest {
         let control = Control::nothing(Authority::nothing(limits));
         Arc::clone(&self.prepared)
             .call(Invocation {
-                tool,
+                function: Arc::new(tool.function()),
                 arguments,
                 control,
+                client: None,
             })
             .await
     }

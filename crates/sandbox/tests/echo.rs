@@ -148,9 +148,10 @@ async fn echo(sandbox: &Sandbox, ty: &Type, value: &Value) -> (serde_json::Value
     let tool = Arc::new(tool);
     let control = Control::nothing(Authority::nothing(Limits::DEFAULT));
     let invocation = Invocation {
-        tool: Arc::clone(&tool),
+        function: Arc::new(tool.function()),
         arguments,
         control,
+        client: None,
     };
     let report = Arc::new(sandbox.prepare(&wasm).unwrap()).call(invocation).await;
     let returned = report.result.unwrap().expect("a list");

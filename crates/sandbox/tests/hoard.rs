@@ -40,9 +40,10 @@ impl Guest {
         let tool = self.tools.iter().find(|tool| tool.path.function == function);
         let tool = Arc::new(tool.unwrap().clone());
         let invocation = Invocation {
-            tool: Arc::clone(&tool),
+            function: Arc::new(tool.function()),
             arguments: tool.decode_arguments(&arguments).unwrap(),
             control: Control::nothing(Authority::nothing(Limits::DEFAULT)),
+            client: None,
         };
         let report = Arc::clone(&self.prepared).call(invocation).await;
         encode(tool.result.as_ref().unwrap(), &report.result.unwrap().unwrap())

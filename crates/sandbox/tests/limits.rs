@@ -55,8 +55,9 @@ impl Guest {
         let tool = Arc::new(tool.unwrap_or_else(|| panic!("no `{function}`")).clone());
         let invocation = Invocation {
             arguments: tool.decode_arguments(&arguments).unwrap(),
-            tool,
+            function: Arc::new(tool.function()),
             control: Control::nothing(Authority::nothing(limits)),
+            client: None,
         };
         Arc::clone(&self.prepared).call(invocation).await
     }

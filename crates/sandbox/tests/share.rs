@@ -62,9 +62,10 @@ impl Guest {
             Some(Arc::clone(&self.pace)),
         );
         let invocation = Invocation {
-            tool,
+            function: Arc::new(tool.function()),
             arguments,
             control,
+            client: None,
         };
         Arc::clone(&self.prepared).call(invocation).await
     }
@@ -238,16 +239,17 @@ async fn a_call_that_waits_for_its_share_ends_at_once_when_it_is_revoked() {
     let authority = Arc::new(Authority::nothing(share(10, Duration::from_secs(60))));
     let control = Control::new(authority, Arc::new(Surroundings::default()));
     let invocation = Invocation {
-        tool: Arc::new(
+        function: Arc::new(
             guest
                 .tools
                 .iter()
                 .find(|tool| tool.path.function == "spin")
                 .unwrap()
-                .clone(),
+                .function(),
         ),
         arguments: Vec::new(),
         control: Arc::clone(&control),
+        client: None,
     };
     let revoke = async {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -236,6 +236,15 @@ impl Store {
         Key::open(&self.0.folder.join("keys").join("compiled"))
     }
 
+    /// Reads the key that seals what clients keep for components between two calls; makes it the first time. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::key`].
+    pub fn state_key(&self) -> Result<Key, StoreError> {
+        Key::open(&self.0.folder.join("keys").join("state"))
+    }
+
     /// Opens the audit file. Blocks.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::text::sanitize;
 use crate::ty::{Enum, Flags, Label, Record, ResultType, Variant};
-use crate::{Type, Value};
+use crate::{Param, Type, Value};
 
 /// Most values that one decoded JSON document may become.
 ///
@@ -92,6 +92,20 @@ impl DecodeError {
 /// [`DecodeError`] when the JSON is not of the type, or would become more than about a million values.
 pub fn decode(ty: &Type, json: &Json) -> Result<Value, DecodeError> {
     Decoder::new().value(ty, json)
+}
+
+/// Reads a value for each parameter from a JSON object.
+pub(crate) fn decode_arguments(params: &[Param], arguments: &Json) -> Result<Vec<Value>, DecodeError> {
+    let empty = Map::new();
+    let object = match arguments {
+        Json::Null => &empty,
+        Json::Object(object) => object,
+        Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            return Err(mismatch("an object with the arguments", arguments));
+        }
+    };
+    let fields = params.iter().map(|param| (param.name.as_str(), &param.ty));
+    Decoder::new().fields("parameter", fields, object)
 }
 
 /// A decoder with what is left of its budget of values.

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::decode::{DecodeError, Decoder, mismatch};
+use crate::decode::{DecodeError, decode_arguments};
 use crate::name::{is_component_id, tool_names};
+use crate::rich::{Icon, JsonText};
 use crate::schema::{Budget, Property, closed, object, schema_within};
 use crate::text::sanitize;
 use crate::{Function, FunctionPath, Param, ToolName, Type, Value, World};
@@ -56,6 +57,24 @@ pub struct Tool {
     /// Type of the result of the function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Type>,
+    /// Only of a tool that the component lists itself (see [`rich`](crate::rich)): its `path` then has the tool's own
+    /// name for a function, and `params` and `result` are empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rich: Option<Box<RichTool>>,
+}
+
+/// What a component says of a tool that it lists itself, and can say of no other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RichTool {
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Pictures for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Icon>,
+    /// An object for `_meta`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<JsonText>,
 }
 
 impl Tool {
@@ -68,16 +87,18 @@ impl Tool {
     /// [`DecodeError`] when they are no object, when one is missing, unknown or not of its type, or when they
     /// would become too many values.
     pub fn decode_arguments(&self, arguments: &Json) -> Result<Vec<Value>, DecodeError> {
-        let empty = serde_json::Map::new();
-        let object = match arguments {
-            Json::Null => &empty,
-            Json::Object(object) => object,
-            Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-                return Err(mismatch("an object with the arguments", arguments));
-            }
-        };
-        let fields = self.params.iter().map(|param| (param.name.as_str(), &param.ty));
-        Decoder::new().fields("parameter", fields, object)
+        decode_arguments(&self.params, arguments)
+    }
+
+    /// The function that a call runs; not of a tool that the component lists itself.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        Function {
+            path: self.path.clone(),
+            docs: None,
+            params: self.params.clone(),
+            result: self.result.clone(),
+        }
     }
 
     /// Type of what a call that succeeds gives, if it gives anything: the `ok` side of a `result`.
@@ -151,6 +172,7 @@ pub fn tools(component_id: &str, world: &World) -> Result<Vec<Tool>, ToolsError>
             output_schema: output_schema(function, &mut budget),
             params: function.params.clone(),
             result: function.result.clone(),
+            rich: None,
         };
         all.add(check_size(&tool)?);
         let bounds = [

@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Type;
+use serde_json::Value as Json;
+
+use crate::decode::{DecodeError, decode_arguments};
 use crate::docs::Docs;
 use crate::read::{self, ReadWorldError};
+use crate::{Type, Value};
 
 /// What a component imports, and which functions it offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +120,20 @@ pub struct Function {
     /// Type of the result, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Type>,
+}
+
+impl Function {
+    /// Reads the arguments of a call from a JSON object, in the order of the parameters.
+    ///
+    /// `null` counts as no arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when they are no object, when one is missing, unknown or not of its type, or when they
+    /// would become too many values.
+    pub fn decode_arguments(&self, arguments: &Json) -> Result<Vec<Value>, DecodeError> {
+        decode_arguments(&self.params, arguments)
+    }
 }
 
 /// A parameter of a [`Function`].

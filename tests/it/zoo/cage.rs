@@ -316,8 +316,9 @@ impl Cage {
         let tool = Arc::new(ready.tools[0].clone());
         let invocation = Invocation {
             arguments: tool.decode_arguments(&json!({ "a": 1, "b": 2 })).unwrap(),
-            tool: Arc::clone(&tool),
+            function: Arc::new(tool.function()),
             control: Control::nothing(Authority::nothing(Limits::DEFAULT)),
+            client: None,
         };
         let report = self
             .runtime

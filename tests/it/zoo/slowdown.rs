@@ -29,9 +29,10 @@ pub(crate) struct Invoke {
 impl Invoke {
     pub(crate) fn invocation(&self) -> Invocation {
         Invocation {
-            tool: Arc::clone(&self.tool),
+            function: Arc::new(self.tool.function()),
             arguments: self.arguments.clone(),
             control: Control::new(Arc::clone(&self.authority), Arc::clone(&self.surroundings)),
+            client: None,
         }
     }
 }

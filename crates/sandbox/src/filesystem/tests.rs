@@ -58,7 +58,8 @@ impl Guest {
 
     async fn run(&self, control: Arc<Control>, steps: &str) -> CallReport {
         let invocation = Invocation {
-            tool: Arc::clone(&self.tool),
+            function: Arc::new(self.tool.function()),
+            client: None,
             arguments: vec![Value::String(steps.to_owned())],
             control,
         };

@@ -97,9 +97,10 @@ impl Guest {
         let arguments = tool.decode_arguments(&arguments).unwrap();
         let report = Arc::clone(&self.prepared)
             .call(Invocation {
-                tool: Arc::clone(&tool),
+                function: Arc::new(tool.function()),
                 arguments,
                 control,
+                client: None,
             })
             .await;
         let value = report.result.as_ref().ok().and_then(Option::as_ref);

@@ -1,0 +1,195 @@
+//! Components of the rich world: their lists, which are asked for once, and what of those belongs to whom.
+
+use crate::Host;
+use crate::catalog::{Catalog, Component, Contract};
+use crate::error::HostError;
+use crate::load::Candidate;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::sync::Arc;
+use wassette_policy::Authority;
+use wassette_sandbox::{Control, Invocation, Prepared};
+use wassette_store::{Artifact, ComponentId};
+use wassette_wit::rich::{Export, Exports, Offers};
+use wassette_wit::{Function, Tool, Type, Value, encode};
+
+/// What a component exports of the rich world, and offers by it besides tools.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rich {
+    pub(crate) exports: Exports,
+    pub(crate) offers: Offers,
+}
+
+impl Rich {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exports.is_empty()
+    }
+}
+
+impl Host {
+    /// Asks a component for its lists. Each is a call of its own, without any grant and without a client.
+    ///
+    /// They are asked for once, so that listing is reading data ever after, and a version offers what was approved of
+    /// it, whatever it would say later.
+    pub(crate) async fn ask_lists(
+        &self,
+        id: &ComponentId,
+        artifact: &Artifact,
+        contract: &mut Contract,
+    ) -> Result<(), HostError> {
+        if contract.rich.is_empty() {
+            return Ok(());
+        }
+        let code = &self.inner.code;
+        let prepared = code.compile(artifact.digest, Arc::clone(&artifact.bytes)).await?;
+        for export in Export::LISTS {
+            let Some(function) = contract.rich.exports.get(export).map(Arc::clone) else {
+                continue;
+            };
+            let listed = self.ask_list(&prepared, &function, export).await?;
+            let offers = &mut contract.rich.offers;
+            let added = match export {
+                Export::ListPrompts => offers.add_prompts(&listed),
+                Export::ListResources => offers.add_resources(&listed),
+                Export::ListTemplates => offers.add_templates(&listed),
+                Export::ListTools
+                | Export::CallTool
+                | Export::GetPrompt
+                | Export::ReadResource
+                | Export::Complete => {
+                    let interface = function.path.interface.as_deref().unwrap_or_default();
+                    Offers::tools(id.as_str(), interface, &listed).map(|tools| contract.add_tools(tools))
+                }
+            };
+            added.map_err(|source| HostError::List { source })?;
+        }
+        Ok(())
+    }
+
+    async fn ask_list(
+        &self,
+        prepared: &Arc<Prepared>,
+        function: &Arc<Function>,
+        export: Export,
+    ) -> Result<Json, HostError> {
+        let authority = Authority::nothing(self.inner.config.limits.clone());
+        let invocation = Invocation {
+            function: Arc::clone(function),
+            arguments: Vec::new(),
+            control: Control::nothing(authority),
+            client: None,
+        };
+        let report = Arc::clone(prepared).call(invocation).await;
+        match report.result {
+            Ok(value) => Ok(printed(function, value.as_ref())),
+            Err(error) => Err(HostError::NoList {
+                export,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Refuses a component that lays claim to what is another's.
+    ///
+    /// SECURITY: names in the rich world have no prefix. One component must not answer for another.
+    pub(crate) fn check_claims(&self, candidate: &Candidate) -> Result<(), HostError> {
+        let Candidate { id, contract, .. } = candidate;
+        let catalog = self.catalog();
+        let others: Vec<&Component> = catalog.components().filter(|other| other.id != *id).collect();
+        let rich = contract.tools.iter().filter(|tool| tool.rich.is_some());
+        for tool in rich {
+            if self
+                .inner
+                .config
+                .reserved
+                .iter()
+                .any(|name| *name == tool.name.as_str())
+            {
+                return Err(taken(format!("the tool `{}`", tool.name), None));
+            }
+            if let Some(other) = others.iter().find(|other| owns_name(other, tool)) {
+                return Err(taken(format!("the tool `{}`", tool.name), Some(&other.id)));
+            }
+        }
+        for other in others {
+            if let Some(what) = contract.rich.offers.clash(&other.rich.offers) {
+                return Err(taken(what, Some(&other.id)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn taken(what: String, by: Option<&ComponentId>) -> HostError {
+    HostError::Taken {
+        what,
+        by: by.cloned(),
+    }
+}
+
+/// Whether a name is that of a tool of this component, or looks like one.
+fn owns_name(component: &Component, tool: &Tool) -> bool {
+    let name = tool.name.as_str();
+    let begins = name.split_once('_').map(|(begin, _)| begin);
+    begins == Some(component.id.as_str())
+        || component
+            .contract_tools
+            .iter()
+            .any(|tool| tool.name.as_str() == name)
+}
+
+/// A value as JSON.
+pub(crate) fn printed(function: &Function, value: Option<&Value>) -> Json {
+    match (&function.result, value) {
+        (Some(ty), Some(value)) => encode(ty, value),
+        (Some(_) | None, Some(_) | None) => Json::Null,
+    }
+}
+
+/// The two sides of a result as JSON.
+pub(crate) fn sides(function: &Function, value: Option<Value>) -> Option<Result<Json, Json>> {
+    let (Some(Type::Result(sides)), Some(Value::Result(value))) = (&function.result, value) else {
+        return None;
+    };
+    let side = |ty: &Option<Type>, value: Option<Box<Value>>| Some(encode(ty.as_ref()?, value.as_deref()?));
+    match value {
+        Ok(value) => side(&sides.ok, value).map(Ok),
+        Err(value) => side(&sides.err, value).map(Err),
+    }
+}
+
+impl Catalog {
+    /// The component whose prompt this is.
+    #[must_use]
+    pub fn prompt_owner(&self, name: &str) -> Option<&Component> {
+        self.components().find(|component| {
+            component
+                .offers()
+                .prompts
+                .iter()
+                .any(|prompt| prompt.name == name)
+        })
+    }
+
+    /// The component that is asked for a resource: the one that lists it, or else the one whose it would be.
+    #[must_use]
+    pub fn resource_owner(&self, uri: &str) -> Option<&Component> {
+        let lists = |component: &&Component| {
+            let mut resources = component.offers().resources.iter();
+            resources.any(|resource| resource.uri == uri)
+        };
+        let mut components = self.components();
+        self.components()
+            .find(lists)
+            .or_else(|| components.find(|component| component.offers().has_family(uri)))
+    }
+
+    /// The component that has this family of resources.
+    #[must_use]
+    pub fn template_owner(&self, template: &str) -> Option<&Component> {
+        self.components().find(|component| {
+            let mut templates = component.offers().templates.iter();
+            templates.any(|own| own.uri_template == template)
+        })
+    }
+}

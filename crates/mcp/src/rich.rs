@@ -1,0 +1,388 @@
+//! Calls that may talk: those of components in the rich world, and of any that imports the client.
+//!
+//! A component that has questions returns them and is called again with the answers, on a fresh instance. Where the
+//! protocol knows that (2026-07-28), the client does the calling again. Where it does not, the questions are asked
+//! while the call is open, and the calling again is done here. Either way the component is the same.
+
+mod caller;
+mod content;
+mod questions;
+mod seal;
+mod tasks;
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ErrorCode, GetPromptResponse, InputRequiredResult, InputResponses,
+    JsonObject, ProtocolVersion, ReadResourceResponse,
+};
+use rmcp::service::{Peer, RequestContext};
+use rmcp::{ErrorData, RoleServer};
+use serde_json::Value as Json;
+use wassette_host::{Actor, Answer, CallReport, CallResult, Client, HostError, Request, Target};
+use wassette_wit::rich::{
+    Capability, InputRequired, InputResponse, JsonText, PromptOutcome, ReadOutcome, Resume, ToolOutcome,
+};
+
+pub(crate) use caller::Caller;
+pub use content::tool_result_json;
+pub(crate) use content::{
+    capabilities, completion, failure, missing_capabilities, no_resource, prompt, prompt_arguments, resource,
+    rich_tool, template,
+};
+pub(crate) use seal::{Binding, Seal};
+pub(crate) use tasks::Tasks;
+
+use crate::shared::Shared;
+use crate::wire;
+
+/// How often a component may ask, or be called again, before it has to be done.
+const ROUNDS_MAX: usize = 16;
+
+/// Answers that are taken at a time.
+const RESPONSES_MAX: usize = 64;
+
+/// One request, from its first call to its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) actor: Actor,
+    pub(crate) capabilities: Vec<Capability>,
+    pub(crate) caller: Arc<Caller>,
+    /// Of a client that is asked while its request is open. Others get questions as a result.
+    pub(crate) asked: Option<Peer<RoleServer>>,
+}
+
+/// What a request brings of the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Continued {
+    pub(crate) responses: Option<InputResponses>,
+    pub(crate) state: Option<String>,
+}
+
+/// How far a request has come.
+enum Came {
+    Report(Box<CallReport>),
+    Ask(InputRequired),
+    Later(Option<String>),
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It was not called.
+    Host(HostError),
+    /// The client cannot do what the component needs.
+    Missing(Vec<Capability>),
+    /// The component does what it may not.
+    Component(&'static str),
+    /// The client gave no answer.
+    Unanswered(String),
+    /// The request is wrong.
+    Protocol(ErrorData),
+}
+
+impl Trouble {
+    fn text(&self) -> String {
+        match self {
+            Self::Host(error) => error.agent_text(),
+            Self::Missing(missing) => {
+                let names: Vec<&str> = missing.iter().map(|capability| word(*capability)).collect();
+                format!("the tool needs a client that can do this: {}", names.join(", "))
+            }
+            Self::Component(text) => format!("the component {text}"),
+            Self::Unanswered(text) => format!("the client did not answer: {text}"),
+            Self::Protocol(error) => error.message.to_string(),
+        }
+    }
+
+    /// As an error of the protocol, where there is no result to say it in.
+    fn into_error(self, is_modern: bool) -> ErrorData {
+        match self {
+            Self::Missing(missing) if is_modern => missing_capabilities(&missing),
+            Self::Protocol(error) => error,
+            Self::Host(HostError::UnknownResource { uri }) => {
+                let text = HostError::UnknownResource { uri: uri.clone() }.agent_text();
+                no_resource(&uri, text)
+            }
+            Self::Host(error) => match wire::call_refused(&error) {
+                Err(error) => error,
+                Ok(_) => ErrorData::new(ErrorCode::INVALID_PARAMS, error.agent_text(), None),
+            },
+            other @ (Self::Missing(_) | Self::Component(_) | Self::Unanswered(_)) => {
+                ErrorData::internal_error(other.text(), None)
+            }
+        }
+    }
+}
+
+fn word(capability: Capability) -> &'static str {
+    match capability {
+        Capability::ElicitationForm => "show a form (elicitation)",
+        Capability::ElicitationUrl => "open a page (elicitation by URL)",
+        Capability::Sampling => "ask its model (sampling)",
+        Capability::Roots => "name its folders (roots)",
+        Capability::Tasks => "wait for a task (tasks)",
+    }
+}
+
+/// Whether a request names the version that has neither handshake nor requests of the server.
+pub(crate) fn is_modern(ctx: &RequestContext<RoleServer>) -> bool {
+    let version = ctx.meta.protocol_version();
+    version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
+impl Continued {
+    /// What the component is called with. A state that is not ours ends the request.
+    fn resume(self, seal: &Seal, binding: &Binding) -> Result<Option<Resume>, Trouble> {
+        if self.responses.is_none() && self.state.is_none() {
+            return Ok(None);
+        }
+        let responses = self.responses.unwrap_or_default();
+        if responses.len() > RESPONSES_MAX {
+            let text = format!("invalid arguments: more than {RESPONSES_MAX} input responses");
+            return Err(Trouble::Protocol(ErrorData::invalid_params(text, None)));
+        }
+        let state = self.state.map(|state| seal.open(&state, binding)).transpose();
+        let state =
+            state.map_err(|bad| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None)))?;
+        Ok(Some(Resume {
+            responses: responses.into_iter().map(response).collect(),
+            state,
+        }))
+    }
+}
+
+fn response((key, value): (String, Json)) -> InputResponse {
+    InputResponse {
+        key,
+        value: JsonText(value),
+    }
+}
+
+impl Exchange {
+    fn is_modern(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// Calls until the component is done, or the client's next move is in the answer.
+    async fn rounds(&self, target: Target<'_>, resume: Option<Resume>) -> Result<Came, Trouble> {
+        let client: Arc<dyn Client> = Arc::clone(&self.caller) as Arc<dyn Client>;
+        let mut resume = resume;
+        for _ in 0..ROUNDS_MAX {
+            let report = self.call(target, resume, &client).await?;
+            resume = match asked(&report.result) {
+                Asked::Nothing => return Ok(Came::Report(Box::new(report))),
+                Asked::Input(required) => {
+                    let required = self.checked(required)?;
+                    match &self.asked {
+                        Some(peer) => Some(questions::ask(peer, required).await?),
+                        None => return Ok(Came::Ask(required)),
+                    }
+                }
+                Asked::Background(state) if self.can_wait() => return Ok(Came::Later(state)),
+                Asked::Background(state) => Some(Resume {
+                    responses: Vec::new(),
+                    state,
+                }),
+            };
+        }
+        Err(Trouble::Component("asks again and again, and is not done"))
+    }
+
+    async fn call(
+        &self,
+        target: Target<'_>,
+        resume: Option<Resume>,
+        client: &Arc<dyn Client>,
+    ) -> Result<CallReport, Trouble> {
+        let request = Request {
+            target,
+            resume,
+            client: Some(Arc::clone(client)),
+        };
+        let answer = Box::pin(self.shared.host.answer(&request, &self.actor)).await;
+        answer.map_err(Trouble::Host)
+    }
+
+    fn can_wait(&self) -> bool {
+        self.is_modern() && self.capabilities.contains(&Capability::Tasks)
+    }
+
+    /// Questions that this client can answer, and that can be told apart.
+    fn checked(&self, required: InputRequired) -> Result<InputRequired, Trouble> {
+        questions::check(&required).map_err(Trouble::Component)?;
+        let needs = required.requests.iter().map(|request| request.question.needs());
+        let mut missing: Vec<Capability> = needs.filter(|need| !self.capabilities.contains(need)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if missing.is_empty() {
+            Ok(required)
+        } else {
+            Err(Trouble::Missing(missing))
+        }
+    }
+
+    fn seal(&self) -> Result<&Seal, Trouble> {
+        self.shared.seal().map_err(Trouble::Host)
+    }
+
+    fn ask(&self, required: InputRequired, binding: &Binding) -> Result<InputRequiredResult, Trouble> {
+        let InputRequired { requests, state } = required;
+        let requests = questions::requests(requests)?;
+        let seal = self.seal()?;
+        let state = state.map(|state| seal.seal(&state, binding)).transpose();
+        let state =
+            state.map_err(|large| Trouble::Protocol(ErrorData::internal_error(large.to_string(), None)))?;
+        Ok(InputRequiredResult::new(Some(requests), state))
+    }
+
+    fn binding(&self, method: &str, name: &str, arguments: &Json) -> Binding {
+        let principal = match &self.actor {
+            Actor::Operator => "operator",
+            Actor::Agent { principal } => principal,
+        };
+        Binding::new(principal, method, name, arguments)
+    }
+}
+
+/// What a component wants before it is done.
+enum Asked {
+    Nothing,
+    Input(InputRequired),
+    Background(Option<String>),
+}
+
+fn asked(result: &CallResult) -> Asked {
+    let CallResult::Answer(answer) = result else {
+        return Asked::Nothing;
+    };
+    match answer {
+        Answer::Tool(ToolOutcome::InputRequired(required))
+        | Answer::Prompt(PromptOutcome::InputRequired(required))
+        | Answer::Resource(ReadOutcome::InputRequired(required)) => Asked::Input(required.clone()),
+        Answer::Tool(ToolOutcome::Background(state)) => Asked::Background(state.clone()),
+        Answer::Tool(ToolOutcome::Done(_))
+        | Answer::Prompt(PromptOutcome::Done(_))
+        | Answer::Resource(ReadOutcome::Done(_))
+        | Answer::Completion(_) => Asked::Nothing,
+    }
+}
+
+impl Exchange {
+    /// `tools/call`.
+    pub(crate) async fn tool(
+        self,
+        name: &str,
+        arguments: JsonObject,
+        continued: Continued,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let is_modern = self.is_modern();
+        match self.tool_response(name, Json::Object(arguments), continued).await {
+            Ok(response) => Ok(response),
+            Err(Trouble::Host(error)) => wire::call_refused(&error).map(Into::into),
+            Err(Trouble::Missing(missing)) if is_modern => Err(missing_capabilities(&missing)),
+            Err(Trouble::Protocol(error)) => Err(error),
+            Err(trouble) => Ok(wire::failure(trouble.text()).into()),
+        }
+    }
+
+    async fn tool_response(
+        self,
+        name: &str,
+        arguments: Json,
+        continued: Continued,
+    ) -> Result<CallToolResponse, Trouble> {
+        let binding = self.binding("tools/call", name, &arguments);
+        let resume = continued.resume(self.seal()?, &binding)?;
+        let target = Target::Tool {
+            name,
+            arguments: &arguments,
+        };
+        match self.rounds(target, resume).await? {
+            Came::Report(report) => Ok(self.tool_result(*report)?.into()),
+            Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
+            Came::Later(state) => Ok(tasks::begin(self, name, arguments, state)?.into()),
+        }
+    }
+
+    fn tool_result(&self, report: CallReport) -> Result<CallToolResult, Trouble> {
+        match report.result {
+            CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) => Ok(content::tool_result(done)),
+            CallResult::Refused(rich_failure) => Err(self.refused(rich_failure)),
+            other => Ok(wire::call_result(other, &report.accesses)),
+        }
+    }
+
+    fn refused(&self, refused: wassette_wit::rich::Failure) -> Trouble {
+        match refused {
+            wassette_wit::rich::Failure::MissingCapability(missing) => Trouble::Missing(missing),
+            other => Trouble::Protocol(failure(other)),
+        }
+    }
+
+    /// `prompts/get`.
+    pub(crate) async fn prompt(
+        &self,
+        name: &str,
+        arguments: &[(String, String)],
+        continued: Continued,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let binding = self.binding("prompts/get", name, &serde_json::json!(arguments));
+        let work = async {
+            let resume = continued.resume(self.seal()?, &binding)?;
+            match self.rounds(Target::Prompt { name, arguments }, resume).await? {
+                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
+                Came::Report(report) => match report.result {
+                    CallResult::Answer(Answer::Prompt(PromptOutcome::Done(done))) => {
+                        Ok(content::prompt_result(done).into())
+                    }
+                    other => Err(self.no_answer(other)),
+                },
+                Came::Later(_) => Err(Trouble::Component("gives no prompt")),
+            }
+        };
+        work.await
+            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
+    }
+
+    /// `resources/read`.
+    pub(crate) async fn resource(
+        &self,
+        uri: &str,
+        continued: Continued,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let binding = self.binding("resources/read", uri, &Json::Null);
+        let work = async {
+            let resume = continued.resume(self.seal()?, &binding)?;
+            match self.rounds(Target::Resource { uri }, resume).await? {
+                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
+                Came::Report(report) => match report.result {
+                    CallResult::Answer(Answer::Resource(ReadOutcome::Done(read))) => {
+                        Ok(content::read_result(read).into())
+                    }
+                    CallResult::Refused(wassette_wit::rich::Failure::NotFound(text)) => {
+                        Err(Trouble::Protocol(no_resource(uri, text)))
+                    }
+                    other => Err(self.no_answer(other)),
+                },
+                Came::Later(_) => Err(Trouble::Component("gives no resource")),
+            }
+        };
+        work.await
+            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
+    }
+
+    /// What a call gave where it should have given an answer.
+    fn no_answer(&self, result: CallResult) -> Trouble {
+        match result {
+            CallResult::Refused(refused) => self.refused(refused),
+            CallResult::Failed(failure) => {
+                Trouble::Protocol(ErrorData::internal_error(failure.message, None))
+            }
+            CallResult::Done | CallResult::Value(_) | CallResult::Answer(_) => {
+                Trouble::Component("gave an answer of another sort")
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Questions of a component, in the library's types, and asked of a client that has its request open.
+#![expect(
+    deprecated,
+    reason = "the newest revision means to do without sampling and roots; clients have them"
+)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    CreateMessageRequest, CreateMessageRequestParams, ElicitRequest, ElicitRequestParams, ElicitationSchema,
+    InputRequest, InputRequests, ListRootsRequest, ServerRequest,
+};
+use rmcp::service::{Peer, PeerRequestOptions};
+use serde::Deserialize;
+use wassette_wit::rich::{InputRequest as Asked, InputRequired, Question, Resume};
+use wassette_wit::sanitize;
+
+use super::{Trouble, response};
+
+/// Questions at a time.
+const REQUESTS_MAX: usize = 16;
+
+/// Longest key of a question, in bytes.
+const KEY_BYTES_MAX: usize = 200;
+
+/// How long a person may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Says what is wrong with questions, as the end of a sentence about their component.
+pub(super) fn check(required: &InputRequired) -> Result<(), &'static str> {
+    if required.requests.is_empty() {
+        return Err("asks for input and has no questions");
+    }
+    if required.requests.len() > REQUESTS_MAX {
+        return Err("asks more than 16 questions at a time");
+    }
+    let mut keys = BTreeSet::new();
+    for request in &required.requests {
+        if request.key.is_empty() || request.key.len() > KEY_BYTES_MAX {
+            return Err("asks a question without a usable key");
+        }
+        if !keys.insert(&request.key) {
+            return Err("asks two questions with one key");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn requests(asked: Vec<Asked>) -> Result<InputRequests, Trouble> {
+    let request = |asked: Asked| Ok((asked.key, request(asked.question)?));
+    asked.into_iter().map(request).collect()
+}
+
+pub(super) fn request(question: Question) -> Result<InputRequest, Trouble> {
+    Ok(match question {
+        Question::ElicitForm(form) => {
+            let schema = ElicitationSchema::deserialize(form.schema.0);
+            let requested_schema =
+                schema.map_err(|_| Trouble::Component("asks with a form that is none of the protocol's"))?;
+            InputRequest::Elicitation(ElicitRequest::new(ElicitRequestParams::FormElicitationParams {
+                meta: None,
+                message: form.message,
+                requested_schema,
+            }))
+        }
+        Question::ElicitUrl(page) => {
+            let is_https = url::Url::parse(&page.url).is_ok_and(|url| url.scheme() == "https");
+            if !is_https {
+                return Err(Trouble::Component("sends the user to what is no `https` page"));
+            }
+            InputRequest::Elicitation(ElicitRequest::new(ElicitRequestParams::UrlElicitationParams {
+                meta: None,
+                message: page.message,
+                url: page.url,
+                elicitation_id: page.elicitation_id,
+            }))
+        }
+        Question::Sample(params) => {
+            let params = CreateMessageRequestParams::deserialize(params.0);
+            let params = params
+                .map_err(|_| Trouble::Component("asks the model in a form that is none of the protocol's"))?;
+            params
+                .validate()
+                .map_err(|_| Trouble::Component("asks the model with messages that do not fit together"))?;
+            InputRequest::CreateMessage(CreateMessageRequest::new(params))
+        }
+        Question::ListRoots => InputRequest::ListRoots(ListRootsRequest::default()),
+    })
+}
+
+/// Asks one after the other, so that a person sees one at a time.
+pub(super) async fn ask(peer: &Peer<RoleServer>, required: InputRequired) -> Result<Resume, Trouble> {
+    let mut responses = Vec::with_capacity(required.requests.len());
+    for Asked { key, question } in required.requests {
+        let options = PeerRequestOptions::with_timeout(ANSWER_TIMEOUT);
+        let unanswered =
+            |error: rmcp::ServiceError| Trouble::Unanswered(sanitize(&error.to_string(), KEY_BYTES_MAX));
+        let sent = peer.send_request_with_option(server_request(request(question)?)?, options);
+        let answer = sent.await.map_err(unanswered)?.await_response().await;
+        let answer = serde_json::to_value(answer.map_err(unanswered)?);
+        let answer = answer.map_err(|error| Trouble::Unanswered(error.to_string()))?;
+        responses.push(response((key, answer)));
+    }
+    Ok(Resume {
+        responses,
+        state: required.state,
+    })
+}
+
+fn server_request(request: InputRequest) -> Result<ServerRequest, Trouble> {
+    match request {
+        InputRequest::CreateMessage(request) => Ok(ServerRequest::CreateMessageRequest(request)),
+        InputRequest::Elicitation(request) => Ok(ServerRequest::ElicitRequest(request)),
+        InputRequest::ListRoots(request) => Ok(ServerRequest::ListRootsRequest(request)),
+        // An open enum of the library.
+        _ => Err(Trouble::Component("asks what cannot be asked")),
+    }
+}

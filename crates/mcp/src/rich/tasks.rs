@@ -1,0 +1,213 @@
+//! Calls that go on after their request was answered (extension `io.modelcontextprotocol/tasks`).
+//!
+//! The component says when (`background`), the client says whether it can wait. A task is one principal's; nobody else
+//! can ask for it. It ends with the process, and its results are kept for some minutes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::try_join_all;
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, CreateTaskResult, DetailedTask, InputResponses, TaskStatus};
+use rmcp::task_manager::{TaskContext, TaskExit, TaskManager, TaskOptions};
+use serde_json::Value as Json;
+use wassette_host::{Actor, Client, GuestProgress, KeptList, Log, Target};
+use wassette_wit::rich::{Capability, InputRequired, Resume};
+
+use super::{Asked, Caller, Exchange, ROUNDS_MAX, Trouble, asked, questions, response};
+use crate::wire;
+
+/// Tasks of one principal that run at a time.
+const RUNNING_MAX: usize = 16;
+
+/// Tasks that are known at a time, running or not.
+const KNOWN_MAX: usize = 1_000;
+
+/// How soon a client should ask again, in milliseconds.
+const POLL_INTERVAL_MS: u64 = 500;
+
+/// All tasks, and whose they are.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    manager: TaskManager,
+    owners: Mutex<HashMap<String, Actor>>,
+}
+
+impl std::fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tasks").finish_non_exhaustive()
+    }
+}
+
+impl Tasks {
+    /// SECURITY: a task of somebody else is no task.
+    fn owned(&self, id: &str, actor: &Actor) -> Result<(), ErrorData> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if owners.get(id) == Some(actor) {
+            Ok(())
+        } else {
+            Err(ErrorData::invalid_params("unknown task", None))
+        }
+    }
+
+    pub(crate) fn get(&self, id: &str, actor: &Actor) -> Result<DetailedTask, ErrorData> {
+        self.owned(id, actor)?;
+        self.manager.get_task(id)
+    }
+
+    pub(crate) fn update(&self, id: &str, responses: InputResponses, actor: &Actor) -> Result<(), ErrorData> {
+        self.owned(id, actor)?;
+        self.manager.update_task(id, responses)
+    }
+
+    pub(crate) fn cancel(&self, id: &str, actor: &Actor) -> Result<(), ErrorData> {
+        self.owned(id, actor)?;
+        self.manager.cancel_task(id)
+    }
+
+    /// Forgets what is over for long, and counts what is left: of this principal those that run, and all.
+    fn count(&self, actor: &Actor) -> (usize, usize) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = 0;
+        owners.retain(|id, owner| match self.manager.get_task(id) {
+            Ok(task) => {
+                let runs = matches!(task.status(), TaskStatus::Working | TaskStatus::InputRequired);
+                running += usize::from(runs && owner == actor);
+                true
+            }
+            Err(_) => false,
+        });
+        (running, owners.len())
+    }
+}
+
+/// Goes on with a call as a task.
+pub(super) fn begin(
+    exchange: Exchange,
+    name: &str,
+    arguments: Json,
+    state: Option<String>,
+) -> Result<CreateTaskResult, Trouble> {
+    let (shared, actor) = (Arc::clone(&exchange.shared), exchange.actor.clone());
+    let (running, known) = shared.tasks.count(&actor);
+    if running >= RUNNING_MAX || known >= KNOWN_MAX {
+        return Err(Trouble::Protocol(ErrorData::internal_error(
+            "too many tasks are running; wait for one to end",
+            None,
+        )));
+    }
+    let exchange = Exchange {
+        caller: Arc::new(exchange.caller.silent()),
+        ..exchange
+    };
+    let options = TaskOptions::default().with_poll_interval_ms(POLL_INTERVAL_MS);
+    let name = name.to_owned();
+    let task = shared.tasks.manager.spawn(options, move |task| {
+        Box::pin(async move {
+            let work = work(&exchange, (&name, &arguments), state, &task);
+            tokio::select! {
+                biased;
+                () = task.cancelled() => Err(TaskExit::Cancelled),
+                result = work => result,
+            }
+        })
+    });
+    let mut owners = shared.tasks.owners.lock().unwrap_or_else(PoisonError::into_inner);
+    owners.insert(task.task_id.clone(), actor);
+    Ok(CreateTaskResult::new(task))
+}
+
+async fn work(
+    exchange: &Exchange,
+    (name, arguments): (&str, &Json),
+    state: Option<String>,
+    task: &TaskContext,
+) -> Result<CallToolResult, TaskExit> {
+    let client: Arc<dyn Client> = Arc::new(Waiting {
+        caller: Arc::clone(&exchange.caller),
+        task: task.clone(),
+    });
+    let mut resume = Some(Resume {
+        responses: Vec::new(),
+        state,
+    });
+    for round in 0..ROUNDS_MAX {
+        let called = exchange.call(Target::Tool { name, arguments }, resume, &client);
+        let report = match called.await {
+            Ok(report) => report,
+            Err(Trouble::Host(error)) => return wire::call_refused(&error).map_err(TaskExit::Error),
+            Err(trouble) => return Err(error(trouble)),
+        };
+        resume = Some(match asked(&report.result) {
+            Asked::Nothing => return exchange.tool_result(report).map_err(error),
+            Asked::Background(state) => Resume {
+                responses: Vec::new(),
+                state,
+            },
+            Asked::Input(required) => {
+                let required = exchange.checked(required).map_err(error)?;
+                ask(task, required, round).await?
+            }
+        });
+    }
+    Err(error(Trouble::Component("asks again and again, and is not done")))
+}
+
+/// Asks all at a time; the client may answer one after the other.
+async fn ask(task: &TaskContext, required: InputRequired, round: usize) -> Result<Resume, TaskExit> {
+    let answers = required.requests.into_iter().map(|asked| async move {
+        let request = questions::request(asked.question).map_err(error)?;
+        // A key is good once in the life of a task, and a component may ask again.
+        let key = match round {
+            0 => asked.key.clone(),
+            round => format!("{}-{round}", asked.key),
+        };
+        let answer = task.request_input(key, request).await?;
+        Ok::<_, TaskExit>(response((asked.key, answer)))
+    });
+    Ok(Resume {
+        responses: try_join_all(answers).await?,
+        state: required.state,
+    })
+}
+
+fn error(trouble: Trouble) -> TaskExit {
+    TaskExit::Error(trouble.into_error(true))
+}
+
+/// The client of a call whose request is answered: what is told goes into the state of the task.
+struct Waiting {
+    caller: Arc<Caller>,
+    task: TaskContext,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client for Waiting {
+    fn progress(&self, progress: GuestProgress) {
+        if let Some(message) = progress.message {
+            self.task.set_status_message(message);
+        }
+    }
+
+    /// There is no request any more to which it would belong.
+    fn log(&self, _log: Log) {}
+
+    fn can(&self, capability: Capability) -> bool {
+        self.caller.can(capability)
+    }
+
+    fn changed(&self, which: KeptList) {
+        self.caller.changed(which);
+    }
+
+    fn updated(&self, uri: String) {
+        self.caller.updated(uri);
+    }
+}
