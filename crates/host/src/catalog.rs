@@ -240,9 +240,14 @@ impl Catalog {
         self.components.get(id).map(AsRef::as_ref)
     }
 
-    /// All tools, by name.
+    /// All tools: component by component, and within one as it lists them.
     pub fn tools(&self) -> impl Iterator<Item = &CatalogTool> {
-        self.tools.values().map(AsRef::as_ref)
+        let all = self.components.values().flat_map(|component| &component.tools);
+        let is_named = |tool: &&Arc<CatalogTool>| {
+            let named = self.tools.get(&tool.tool.name);
+            named.is_some_and(|named| Arc::ptr_eq(named, tool))
+        };
+        all.filter(is_named).map(AsRef::as_ref)
     }
 
     /// One tool.

@@ -5,14 +5,20 @@
 //! text is parsed once and the method decides the shape. Every line has exactly one outcome: a message, a
 //! refusal that names what is wrong, or nothing to do. Methods this server does not offer pass as
 //! [`CustomRequest`], which the server answers with "method not found".
+#![expect(
+    deprecated,
+    reason = "clients of all revisions have what the newest means to do without"
+)]
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam,
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomRequest, DiscoverRequest,
-    DiscoverRequestParams, Extensions, InitializeRequest, InitializedNotification, JsonObject,
-    ListToolsRequest, MetaObject, PaginatedRequestParams, PingRequest, RequestId, RequestMetaObject,
-    SubscriptionsListenRequest,
+    CallToolRequest, CallToolRequestParams, CancelTaskRequest, CancelledNotification,
+    CancelledNotificationParam, ClientJsonRpcMessage, ClientNotification, ClientRequest, CompleteRequest,
+    CustomRequest, DiscoverRequest, Extensions, GetExtensions, GetPromptRequest, GetTaskRequest,
+    InitializeRequest, InitializedNotification, InputResponses, JsonObject, ListPromptsRequest,
+    ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, MetaObject, PingRequest,
+    ProtocolVersion, ReadResourceRequest, RequestId, RequestMetaObject, SetLevelRequest, SubscribeRequest,
+    SubscriptionsListenRequest, UnsubscribeRequest, UpdateTaskRequest,
 };
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -20,6 +26,15 @@ use serde_json::Value as Json;
 
 /// The key of a request's `_meta` by which a request of 2026-07-28 is known.
 pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// Methods that 2026-07-28 does not have any more.
+const REMOVED: [&str; 5] = [
+    "initialize",
+    "ping",
+    "logging/setLevel",
+    "resources/subscribe",
+    "resources/unsubscribe",
+];
 
 /// What one line of input asks of the server.
 #[derive(Debug)]
@@ -94,8 +109,7 @@ impl Reader {
         let id = fields.remove("id");
         let is_answer = fields.contains_key("result") || fields.contains_key("error");
         let method = match fields.remove("method") {
-            // This server asks the client nothing, so that no answer can be for it.
-            None if is_answer => return Ok(Incoming::Nothing),
+            None if is_answer => return Ok(answer(id, fields)),
             Some(Json::String(method)) if !is_answer => Ok(method),
             Some(_) | None => Err("a message needs a `method`, or an `id` with a `result` or an `error`"),
         };
@@ -136,6 +150,9 @@ impl Reader {
             }
         };
         self.admit(&method, &meta)?;
+        if is_modern(&meta) && REMOVED.contains(&method.as_str()) {
+            return Ok(ClientRequest::CustomRequest(CustomRequest::new(method, None)));
+        }
         let mut extensions = Extensions::new();
         extensions.insert(RequestMetaObject(MetaObject(meta)));
         let request = shape(method, params, extensions)?;
@@ -155,44 +172,75 @@ impl Reader {
     }
 }
 
+/// Whether a request names the stateless version. Versions are dates.
+fn is_modern(meta: &JsonObject) -> bool {
+    let version = meta.get(PROTOCOL_VERSION).and_then(Json::as_str);
+    version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
 /// Gives the parameters the shape that the method asks for.
 fn shape(method: String, params: JsonObject, extensions: Extensions) -> Result<ClientRequest, ErrorData> {
-    Ok(match method.as_str() {
+    let request = match method.as_str() {
         "tools/call" => {
             let mut request = CallToolRequest::new(call_params(&method, params)?);
             request.extensions = extensions;
-            ClientRequest::CallToolRequest(request)
+            return Ok(ClientRequest::CallToolRequest(request));
         }
+        "ping" => ClientRequest::PingRequest(PingRequest::default()),
+        "initialize" => ClientRequest::InitializeRequest(InitializeRequest::new(typed(&method, params)?)),
+        "server/discover" => ClientRequest::DiscoverRequest(DiscoverRequest::new(typed(&method, params)?)),
         "tools/list" => {
-            let mut request = ListToolsRequest::with_param(typed::<PaginatedRequestParams>(&method, params)?);
-            request.extensions = extensions;
-            ClientRequest::ListToolsRequest(request)
+            ClientRequest::ListToolsRequest(ListToolsRequest::with_param(typed(&method, params)?))
         }
-        "ping" => ClientRequest::PingRequest(PingRequest {
-            extensions,
-            ..PingRequest::default()
-        }),
-        "initialize" => {
-            let mut request = InitializeRequest::new(typed(&method, params)?);
-            request.extensions = extensions;
-            ClientRequest::InitializeRequest(request)
+        "logging/setLevel" => ClientRequest::SetLevelRequest(SetLevelRequest::new(typed(&method, params)?)),
+        _ => return shape_of_rich(method, params, extensions),
+    };
+    Ok(with_extensions(request, extensions))
+}
+
+/// The same for what only components of the rich world have, and for what nobody has.
+fn shape_of_rich(
+    method: String,
+    params: JsonObject,
+    extensions: Extensions,
+) -> Result<ClientRequest, ErrorData> {
+    let request = match method.as_str() {
+        "subscriptions/listen" => ClientRequest::SubscriptionsListenRequest(SubscriptionsListenRequest::new(
+            typed(&method, params)?,
+        )),
+        "prompts/list" => {
+            ClientRequest::ListPromptsRequest(ListPromptsRequest::with_param(typed(&method, params)?))
         }
-        "server/discover" => {
-            let mut request = DiscoverRequest::new(typed::<DiscoverRequestParams>(&method, params)?);
-            request.extensions = extensions;
-            ClientRequest::DiscoverRequest(request)
+        "prompts/get" => ClientRequest::GetPromptRequest(GetPromptRequest::new(typed(&method, params)?)),
+        "resources/list" => {
+            ClientRequest::ListResourcesRequest(ListResourcesRequest::with_param(typed(&method, params)?))
         }
-        "subscriptions/listen" => {
-            let mut request = SubscriptionsListenRequest::new(typed(&method, params)?);
-            request.extensions = extensions;
-            ClientRequest::SubscriptionsListenRequest(request)
+        "resources/templates/list" => ClientRequest::ListResourceTemplatesRequest(
+            ListResourceTemplatesRequest::with_param(typed(&method, params)?),
+        ),
+        "resources/read" => {
+            ClientRequest::ReadResourceRequest(ReadResourceRequest::new(typed(&method, params)?))
         }
-        _ => {
-            let mut request = CustomRequest::new(method, None);
-            request.extensions = extensions;
-            ClientRequest::CustomRequest(request)
+        "resources/subscribe" => {
+            ClientRequest::SubscribeRequest(SubscribeRequest::new(typed(&method, params)?))
         }
-    })
+        "resources/unsubscribe" => {
+            ClientRequest::UnsubscribeRequest(UnsubscribeRequest::new(typed(&method, params)?))
+        }
+        "completion/complete" => {
+            ClientRequest::CompleteRequest(CompleteRequest::new(typed(&method, params)?))
+        }
+        "tasks/get" => ClientRequest::GetTaskRequest(GetTaskRequest::new(typed(&method, params)?)),
+        "tasks/update" => ClientRequest::UpdateTaskRequest(UpdateTaskRequest::new(typed(&method, params)?)),
+        "tasks/cancel" => ClientRequest::CancelTaskRequest(CancelTaskRequest::new(typed(&method, params)?)),
+        _ => ClientRequest::CustomRequest(CustomRequest::new(method, None)),
+    };
+    Ok(with_extensions(request, extensions))
+}
+
+fn with_extensions(mut request: ClientRequest, extensions: Extensions) -> ClientRequest {
+    *request.extensions_mut() = extensions;
+    request
 }
 
 /// By hand rather than by `Deserialize`: the arguments are moved, not walked a second time.
@@ -200,7 +248,19 @@ fn call_params(method: &str, mut params: JsonObject) -> Result<CallToolRequestPa
     let Some(Json::String(name)) = params.remove("name") else {
         return Err(invalid_params(method, "`name` must be a string"));
     };
-    let call = CallToolRequestParams::new(name);
+    let mut call = CallToolRequestParams::new(name);
+    if let Some(responses) = params.remove("inputResponses").filter(|json| !json.is_null()) {
+        let responses = InputResponses::deserialize(responses);
+        let problem = "`inputResponses` must be an object";
+        call.input_responses = Some(responses.map_err(|_| invalid_params(method, problem))?);
+    }
+    match params.remove("requestState") {
+        None | Some(Json::Null) => {}
+        Some(Json::String(state)) => call.request_state = Some(state),
+        Some(Json::Bool(_) | Json::Number(_) | Json::Object(_) | Json::Array(_)) => {
+            return Err(invalid_params(method, "`requestState` must be a string"));
+        }
+    }
     match params.remove("arguments") {
         // Clients in languages where an empty map is null send null.
         None | Some(Json::Null) => Ok(call),
@@ -213,6 +273,19 @@ fn call_params(method: &str, mut params: JsonObject) -> Result<CallToolRequestPa
 
 fn typed<T: DeserializeOwned>(method: &str, params: JsonObject) -> Result<T, ErrorData> {
     T::deserialize(Json::Object(params)).map_err(|error| invalid_params(method, &error.to_string()))
+}
+
+/// An answer to a question of a component. What does not fit any is nobody's.
+fn answer(id: Option<Json>, mut fields: JsonObject) -> Incoming {
+    fields.extend(id.map(|id| ("id".to_owned(), id)));
+    match ClientJsonRpcMessage::deserialize(Json::Object(fields)) {
+        Ok(message @ (ClientJsonRpcMessage::Response(_) | ClientJsonRpcMessage::Error(_))) => {
+            Incoming::Message(message)
+        }
+        Ok(ClientJsonRpcMessage::Request(_) | ClientJsonRpcMessage::Notification(_)) | Err(_) => {
+            Incoming::Nothing
+        }
+    }
 }
 
 fn notification(method: &str, params: Option<Json>) -> Incoming {

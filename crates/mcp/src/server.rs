@@ -249,6 +249,9 @@ impl ServerHandler for Server {
         mut request: InitializeRequestParams,
         ctx: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
+        if rich::is_modern(&ctx) {
+            return Err(not_offered("initialize"));
+        }
         let result = self.negotiate_initialize(&request)?;
         request.protocol_version = result.protocol_version.clone();
         ctx.peer.set_peer_info(request);

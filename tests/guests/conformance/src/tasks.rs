@@ -74,8 +74,8 @@ pub fn call(name: &str, arguments: &Map<String, Value>, answers: &Answers) -> Op
                 None => ask([("confirm", form(&format!("Delete {file}?"), "confirm", "boolean"))], Some("asked")),
             }
         }
-        "multi_input" => match (answers.text("input-a", "value"), answers.text("input-b", "value")) {
-            (Some(a), Some(b)) => say(format!("multi_input: a = {a}, b = {b}")),
+        "multi_input" => match (answers.get("input-a"), answers.get("input-b")) {
+            (Some(a), Some(b)) => say(format!("multi_input: {} and {}", json!(a), json!(b))),
             _ => ask(
                 [
                     ("input-a", form("Provide value A", "value", "string")),
