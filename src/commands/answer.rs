@@ -77,7 +77,10 @@ pub(crate) fn no_result(result: &CallResult) -> Exit {
             )))
             .with_hint("call it from an MCP client that can answer questions")
         }
-        other => Exit::guest(shown(&format!("the component gave no result: {other:?}"))),
+        CallResult::Refused(refused) => Exit::guest(shown(&format!("the component refused: {refused:?}"))),
+        CallResult::Done | CallResult::Value(_) | CallResult::Answer(_) | CallResult::Failed(_) => {
+            Exit::guest("the component gave no result of a tool")
+        }
     }
 }
 

@@ -6,25 +6,17 @@ use crate::audit::{Begin, End, Entry, call_end};
 use crate::catalog::Catalog;
 use crate::command::Actor;
 use crate::error::HostError;
-use crate::rich::sides;
+use crate::result::{CallResult, Failure, FailureKind, answered, failed, returned};
 use crate::running::{Call, InFlight};
 use crate::target::{Callee, Request, Target};
-use serde::Deserialize;
 use serde_json::Value as Json;
 use std::fmt;
 use std::sync::Arc;
 use wassette_policy::{Authority, Decision};
 use wassette_sandbox::{
-    CallError, CallReport as GuestReport, Client, Control, GuestOutput, Invocation, Limit, Surroundings,
-    Usage,
+    CallError, CallReport as GuestReport, Client, Control, GuestOutput, Invocation, Surroundings, Usage,
 };
-use wassette_wit::rich::{
-    Completions, Export, Failure as RichFailure, PromptOutcome, ReadOutcome, ToolOutcome,
-};
-use wassette_wit::{Function, Type, Value, encode, sanitize};
-
-/// Bytes of the guest's own last words in the text of a trap.
-const LAST_WORDS_BYTES_MAX: usize = 300;
+use wassette_wit::Value;
 
 /// Names one call or command, everywhere and for ever: in the audit file, in errors, in logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,87 +53,6 @@ pub struct CallReport {
     pub usage: Usage,
     /// What it printed.
     pub output: GuestOutput,
-}
-
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CallResult {
-    /// The function returned; it has no result.
-    Done,
-    /// The result, or the `ok` side of one.
-    Value(Json),
-    /// What a component of the rich world gives.
-    Answer(Answer),
-    /// A component of the rich world gives an error for the program at the other end.
-    Refused(RichFailure),
-    /// There is no result.
-    Failed(Failure),
-}
-
-/// Why a call has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What sort of failure it is.
-    pub kind: FailureKind,
-    /// For people and models.
-    pub message: String,
-}
-
-/// What sort of failure ended a guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The function returned the `err` side of its result: the component's own answer.
-    Err,
-    /// An instruction trapped.
-    Trap,
-    /// A limit was reached.
-    Limit,
-    /// The guest exited.
-    Exit,
-    /// What it used was revoked while it ran.
-    Revoked,
-}
-
-impl FailureKind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Err => "err",
-            Self::Trap => "trap",
-            Self::Limit => "limit",
-            Self::Exit => "exit",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-/// What a component of the rich world gives.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// For a tool.
-    Tool(ToolOutcome),
-    /// For a prompt.
-    Prompt(PromptOutcome),
-    /// For a resource.
-    Resource(ReadOutcome),
-    /// For an argument.
-    Completion(Completions),
-}
-
-impl Answer {
-    /// How the audit file calls it.
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Tool(ToolOutcome::InputRequired(_))
-            | Self::Prompt(PromptOutcome::InputRequired(_))
-            | Self::Resource(ReadOutcome::InputRequired(_)) => "input-required",
-            Self::Tool(ToolOutcome::Background(_)) => "background",
-            Self::Tool(ToolOutcome::Done(done)) if done.is_error => FailureKind::Err.word(),
-            Self::Tool(ToolOutcome::Done(_))
-            | Self::Prompt(PromptOutcome::Done(_))
-            | Self::Resource(ReadOutcome::Done(_))
-            | Self::Completion(_) => "ok",
-        }
-    }
 }
 
 /// A call that fits its tool and is written down, but has no place yet.
@@ -436,97 +347,6 @@ fn end(entry: Entry, line: &End<'_>) -> Result<(), HostError> {
     entry.end(line).map_err(|source| HostError::Audit { source })
 }
 
-/// A value a guest returned, with the `result` around it taken off.
-fn returned(function: &Function, value: Option<Value>) -> CallResult {
-    match (&function.result, value) {
-        (Some(Type::Result(sides)), Some(Value::Result(Ok(ok)))) => match (&sides.ok, ok) {
-            (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
-            (Some(_) | None, Some(_) | None) => CallResult::Done,
-        },
-        (Some(Type::Result(sides)), Some(Value::Result(Err(err)))) => {
-            let message = match (&sides.err, err) {
-                (Some(ty), Some(value)) => error_text(encode(ty, &value)),
-                (Some(_) | None, Some(_) | None) => "the function failed without saying why".to_owned(),
-            };
-            CallResult::Failed(Failure {
-                kind: FailureKind::Err,
-                message,
-            })
-        }
-        (Some(ty), Some(value)) => CallResult::Value(encode(ty, &value)),
-        (Some(_) | None, Some(_) | None) => CallResult::Done,
-    }
-}
-
-/// What a function of the rich world returned. Its types were compared with the package's when it was loaded; what can
-/// still be wrong is text in it that should be JSON.
-fn answered(export: Export, function: &Function, value: Option<Value>) -> CallResult {
-    let read = match sides(function, value) {
-        Some(Ok(answer)) => read_answer(export, answer).map(CallResult::Answer),
-        Some(Err(failure)) => RichFailure::deserialize(failure).map(CallResult::Refused),
-        None => Err(serde::de::Error::custom("it is no result")),
-    };
-    read.unwrap_or_else(|error| {
-        CallResult::Failed(Failure {
-            kind: FailureKind::Trap,
-            message: format!(
-                "what the component gave cannot be used: {}",
-                sanitize(&error.to_string(), LAST_WORDS_BYTES_MAX)
-            ),
-        })
-    })
-}
-
-fn read_answer(export: Export, answer: Json) -> Result<Answer, serde_json::Error> {
-    match export {
-        Export::GetPrompt => PromptOutcome::deserialize(answer).map(Answer::Prompt),
-        Export::ReadResource => ReadOutcome::deserialize(answer).map(Answer::Resource),
-        Export::Complete => Completions::deserialize(answer).map(Answer::Completion),
-        Export::CallTool
-        | Export::ListTools
-        | Export::ListPrompts
-        | Export::ListResources
-        | Export::ListTemplates => ToolOutcome::deserialize(answer).map(Answer::Tool),
-    }
-}
-
-/// An error as the component means it: a string as it is, everything else as JSON.
-fn error_text(error: Json) -> String {
-    match error {
-        Json::String(text) => text,
-        other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
-            other.to_string()
-        }
-    }
-}
-
-fn failed(error: &CallError, output: &GuestOutput) -> Failure {
-    let kind = match error {
-        CallError::Trap { .. } | CallError::NoSuchFunction { .. } | CallError::Panic => FailureKind::Trap,
-        CallError::Limit { .. } => FailureKind::Limit,
-        CallError::Revoked { .. } => FailureKind::Revoked,
-        CallError::Exit { .. } => FailureKind::Exit,
-    };
-    let is_busy = matches!(error, CallError::Limit { limit: Limit::Calls });
-    let message = match last_words(&output.stderr).filter(|_| !is_busy) {
-        Some(words) => format!("{error}; it last wrote: {words}"),
-        None => error.to_string(),
-    };
-    Failure { kind, message }
-}
-
-/// What Rust prints after each panic; the line before it is the reason.
-const RUST_NOTE: &str = "note: run with `RUST_BACKTRACE";
-
-/// The last line a guest wrote to standard error: where most languages say why they gave up.
-fn last_words(stderr: &str) -> Option<String> {
-    let lines = stderr.lines().rev().map(str::trim);
-    let line = lines
-        .into_iter()
-        .find(|line| !line.is_empty() && !line.starts_with(RUST_NOTE))?;
-    Some(sanitize(line, LAST_WORDS_BYTES_MAX)).filter(|words| !words.is_empty())
-}
-
 /// Whether JSON takes at most about `bytes_max` bytes, without printing it.
 fn fits(json: &Json, bytes_max: u64) -> bool {
     fn spend(json: &Json, left: &mut u64) -> Option<()> {
@@ -562,14 +382,5 @@ mod tests {
             assert!(fits(&arguments, bytes), "{arguments}");
             assert!(!fits(&arguments, bytes - 1), "{arguments}");
         }
-    }
-
-    #[test]
-    fn last_words_are_the_last_line_that_says_something() {
-        assert_eq!(last_words("a\n  b \n\n"), Some("b".to_owned()));
-        assert_eq!(last_words(" \n"), None);
-        let panic = "thread '<unnamed>' panicked at src/lib.rs:1:1:\nno such zone\nnote: run with `RUST_BACKTRACE=1` to\n";
-        assert_eq!(last_words(panic), Some("no such zone".to_owned()));
-        assert_eq!(last_words("\u{1b}[31mred"), Some("[31mred".to_owned()));
     }
 }

@@ -5,20 +5,17 @@
 //! the reason, and never served with a default.
 
 use crate::annotations::Annotations;
-use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::feed::Freshness;
 use crate::locked::Locked;
-use crate::protect::Protection;
 use crate::revocation::{Revocations, text};
 use crate::rich::Rich;
-use crate::secrets::Variables;
+use crate::standing::{Standing, Terms};
 use crate::state::{ComponentState, Unavailable};
-use crate::trust;
 use crate::version::{Approved, Offer, Provenance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wassette_policy::{Authority, Effect, Limits, ParseOptions, Policy};
+use wassette_policy::{Authority, ParseOptions, Policy};
 use wassette_sandbox::Surroundings;
 use wassette_secrets::SecretName;
 use wassette_store::{Artifact, ComponentId, Digest, Record, Reference, Snapshot};
@@ -145,13 +142,22 @@ pub struct CatalogTool {
     pub annotations: Annotations,
 }
 
-/// What applies to all components, and from which, with its record, follows what one of them may do.
-pub(crate) struct Terms<'a> {
-    pub(crate) above: &'a Above,
-    pub(crate) defaults: &'a Limits,
-    pub(crate) variables: &'a Variables,
-    pub(crate) protection: &'a Protection,
-    pub(crate) freshness: &'a Freshness,
+impl CatalogTool {
+    fn of(
+        tool: &Arc<Tool>,
+        (component, digest): (ComponentId, Digest),
+        annotations: Annotations,
+        talks: bool,
+    ) -> Self {
+        Self {
+            component,
+            digest,
+            function: Arc::new(tool.function()),
+            tool: Arc::clone(tool),
+            talks,
+            annotations,
+        }
+    }
 }
 
 impl Catalog {
@@ -275,13 +281,13 @@ impl Component {
             Ok(standing) => (standing, None),
             Err(reason) => (nothing.clone(), Some(reason)),
         };
-        let state = match revocations.of(record.digest, &provenance) {
-            Some(revocation) => ComponentState::Revoked(Unavailable::plain(text(revocation))),
-            None => match contract_fault.or(provenance_fault).or(policy_fault) {
-                Some(fault) => ComponentState::Unavailable(fault),
-                None if provenance.quarantine.is_some() => ComponentState::Quarantined,
-                None => ComponentState::Ready,
-            },
+        let revocation = revocations.of(record.digest, &provenance);
+        let fault = contract_fault.or(provenance_fault).or(policy_fault);
+        let state = match (revocation, fault) {
+            (Some(revocation), _) => ComponentState::Revoked(Unavailable::plain(text(revocation))),
+            (None, Some(fault)) => ComponentState::Unavailable(fault),
+            (None, None) if provenance.quarantine.is_some() => ComponentState::Quarantined,
+            (None, None) => ComponentState::Ready,
         };
         let is_usable = state.fault().is_none();
         let annotations = Annotations::of(&standing.policy);
@@ -290,22 +296,11 @@ impl Component {
         };
         let talks = talks(&contract);
         let tool = |tool: &Arc<Tool>| {
-            Arc::new(CatalogTool {
-                component: record.id.clone(),
-                digest: record.digest,
-                tool: Arc::clone(tool),
-                function: Arc::new(tool.function()),
-                talks,
-                annotations,
-            })
-        };
-        let offers = if is_usable {
-            provenance.offered(&contract.rich.offers)
-        } else {
-            Offers::default()
+            let component = (record.id.clone(), record.digest);
+            Arc::new(CatalogTool::of(tool, component, annotations, talks))
         };
         Self {
-            offers,
+            offers: provenance.offered(&contract.rich.offers, is_usable),
             tools: contract.tools.iter().filter(is_offered).map(tool).collect(),
             authority: if is_usable {
                 standing.authority
@@ -403,138 +398,10 @@ impl Component {
     }
 }
 
-/// What one component may do and is given.
-#[derive(Clone)]
-struct Standing {
-    policy: Arc<Policy>,
-    authority: Arc<Authority>,
-    surroundings: Arc<Surroundings>,
-    secrets: Vec<SecretName>,
-}
-
-impl Standing {
-    /// Both layers can keep a function from being offered.
-    fn offers(&self, function: &str) -> bool {
-        let above = self.authority.ceiling();
-        self.policy.offers_tool(function) && above.is_none_or(|above| above.offers_tool(function))
-    }
-}
-
-impl Terms<'_> {
-    /// For a component that was granted nothing.
-    fn nothing(&self) -> Standing {
-        let policy = Arc::new(Policy::empty());
-        Standing {
-            authority: Arc::new(self.authority(&policy)),
-            policy,
-            surroundings: Arc::default(),
-            secrets: Vec::new(),
-        }
-    }
-
-    fn authority(&self, policy: &Arc<Policy>) -> Authority {
-        let above = match self.above {
-            Above::Ceiling(ceiling) => Some(Arc::clone(ceiling.policy())),
-            Above::Nothing | Above::Broken(_) => None,
-        };
-        Authority::new(Arc::clone(policy), above, self.defaults)
-    }
-
-    /// What a record's policy amounts to, or why it amounts to nothing. Agents see the reason: no path is in it.
-    fn standing(
-        &self,
-        record: &Record,
-        provenance: &Provenance,
-        nothing: &Standing,
-    ) -> Result<Standing, Unavailable> {
-        self.check_source(record)?;
-        self.check_signers(record, provenance)?;
-        self.check_feeds(record)?;
-        if record.policy == EMPTY_POLICY {
-            return Ok(nothing.clone());
-        }
-        let policy = read_policy(&record.policy)
-            .map_err(|reason| Unavailable::because("its policy is not understood", reason))?;
-        if policy == *nothing.policy {
-            return Ok(nothing.clone());
-        }
-        if let Above::Ceiling(ceiling) = self.above {
-            policy.within(ceiling.policy()).map_err(|excess| {
-                Unavailable::because("its policy is not within the operator's ceiling", excess)
-            })?;
-        }
-        for rule in policy.storage(Effect::Allow) {
-            let path = rule.pattern().prefix();
-            // Our own folders may be elsewhere than when it was granted.
-            let checked = self.protection.check(&path, &path);
-            checked.map_err(|kept| Unavailable::because("its policy grants what cannot be granted", kept))?;
-        }
-        let secrets = secret_names(&policy)?;
-        let policy = Arc::new(policy);
-        Ok(Standing {
-            authority: Arc::new(self.authority(&policy)),
-            surroundings: Arc::new(Surroundings {
-                variables: self.variables.named_by(&policy),
-                ..Surroundings::default()
-            }),
-            secrets,
-            policy,
-        })
-    }
-
-    fn check_source(&self, record: &Record) -> Result<(), Unavailable> {
-        match self.above {
-            Above::Nothing => Ok(()),
-            Above::Broken(reason) => Err(Unavailable::because(BROKEN_CEILING, reason)),
-            Above::Ceiling(ceiling) if ceiling.allows_source(&record.origin) => Ok(()),
-            Above::Ceiling(_) => {
-                let reason = "the operator's ceiling does not allow components from where it came from";
-                Err(Unavailable::plain(reason.to_owned()))
-            }
-        }
-    }
-}
-
-impl Terms<'_> {
-    /// The rules about signatures may be newer than the component.
-    fn check_signers(&self, record: &Record, provenance: &Provenance) -> Result<(), Unavailable> {
-        let Above::Ceiling(ceiling) = self.above else {
-            return Ok(());
-        };
-        trust::check_signers(ceiling, &record.origin, &provenance.signers).map_err(|reason| {
-            Unavailable::because("the operator's ceiling does not accept its signatures", reason)
-        })
-    }
-
-    /// Without news from the feeds nobody can say that what came from the network is not revoked.
-    fn check_feeds(&self, record: &Record) -> Result<(), Unavailable> {
-        let is_remote = record.origin.starts_with("oci://") || record.origin.starts_with("https://");
-        match &self.freshness.stale {
-            Some(reason) if is_remote => Err(Unavailable::because(
-                "nobody can say whether it is revoked",
-                reason,
-            )),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
 /// Whether calls of a component may have something to say to their client.
 fn talks(contract: &Contract) -> bool {
     let mut imports = contract.imports.iter();
     !contract.rich.is_empty() || imports.any(|import| import.starts_with("wassette:mcp/client@"))
-}
-
-/// The secrets a policy names, each once.
-fn secret_names(policy: &Policy) -> Result<Vec<SecretName>, Unavailable> {
-    let mut names = Vec::new();
-    for rule in &policy.rules().secrets {
-        let name = rule.name().parse();
-        names.push(name.map_err(|error| Unavailable::because("its policy names no secret", error))?);
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
 }
 
 /// Reads the policy of a record, which is always without relative paths.
@@ -560,6 +427,10 @@ pub(crate) fn understand(record: &Record) -> Result<Contract, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ceiling::Above;
+    use crate::protect::Protection;
+    use crate::secrets::Variables;
+    use wassette_policy::Limits;
 
     /// Terms without ceiling.
     #[track_caller]

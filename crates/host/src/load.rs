@@ -103,7 +103,7 @@ impl Host {
         progress: &dyn Progress,
     ) -> Result<Candidate, HostError> {
         progress.report(Step::Fetch, 0, STEPS);
-        let (fetched, verdict) = self.fetch(&wanted, progress).await?;
+        let (fetched, verdict) = Box::pin(self.fetch(&wanted, progress)).await?;
         let Fetched { artifact, package } = fetched;
         let mut wit = wanted.wit;
         let mut provenance = Provenance {
@@ -123,7 +123,8 @@ impl Host {
         progress.report(Step::Read, 1, STEPS);
         let mut contract = self.read(&wanted.id, &artifact, wit).await?;
         if wanted.lists == Lists::Asked {
-            self.ask_lists(&wanted.id, &artifact, &mut contract).await?;
+            // Boxed, because a load is large enough without calls in it, and few need them.
+            Box::pin(self.ask_lists(&wanted.id, &artifact, &mut contract)).await?;
         }
         if let Some(locked) = wanted.locked {
             locked.check(artifact.digest, &provenance, &contract)?;

@@ -201,8 +201,11 @@ impl Provenance {
         }
     }
 
-    /// What is offered of a version besides tools.
-    pub(crate) fn offered(&self, offers: &Offers) -> Offers {
+    /// What is offered of a version besides tools, if it can be used.
+    pub(crate) fn offered(&self, offers: &Offers, is_usable: bool) -> Offers {
+        if !is_usable {
+            return Offers::default();
+        }
         let mut offered = offers.clone();
         if let Some(Quarantine { difference, .. }) = &self.quarantine {
             let is_kept = |label: String| !difference.withholds_other(&label);

@@ -4,6 +4,7 @@
 //! protocol knows that (2026-07-28), the client does the calling again. Where it does not, the questions are asked
 //! while the call is open, and the calling again is done here. Either way the component is the same.
 
+mod answers;
 mod caller;
 mod content;
 mod questions;
@@ -12,10 +13,7 @@ mod tasks;
 
 use std::sync::Arc;
 
-use rmcp::model::{
-    CallToolResponse, CallToolResult, ErrorCode, GetPromptResponse, InputRequiredResult, InputResponses,
-    JsonObject, ProtocolVersion, ReadResourceResponse,
-};
+use rmcp::model::{ErrorCode, InputRequiredResult, InputResponses, JsonObject, ProtocolVersion};
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use serde_json::Value as Json;
@@ -58,6 +56,14 @@ pub(crate) struct Exchange {
 pub(crate) struct Continued {
     pub(crate) responses: Option<InputResponses>,
     pub(crate) state: Option<String>,
+}
+
+/// A call of a tool as it is asked for.
+#[derive(Debug)]
+pub(crate) struct ToolCall {
+    pub(crate) name: String,
+    pub(crate) arguments: JsonObject,
+    pub(crate) continued: Continued,
 }
 
 /// How far a request has come.
@@ -266,123 +272,5 @@ fn asked(result: &CallResult) -> Asked {
         | Answer::Prompt(PromptOutcome::Done(_))
         | Answer::Resource(ReadOutcome::Done(_))
         | Answer::Completion(_) => Asked::Nothing,
-    }
-}
-
-impl Exchange {
-    /// `tools/call`.
-    pub(crate) async fn tool(
-        self,
-        name: &str,
-        arguments: JsonObject,
-        continued: Continued,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let is_modern = self.is_modern();
-        match self.tool_response(name, Json::Object(arguments), continued).await {
-            Ok(response) => Ok(response),
-            Err(Trouble::Host(error)) => wire::call_refused(&error).map(Into::into),
-            Err(Trouble::Missing(missing)) if is_modern => Err(missing_capabilities(&missing)),
-            Err(Trouble::Protocol(error)) => Err(error),
-            Err(trouble) => Ok(wire::failure(trouble.text()).into()),
-        }
-    }
-
-    async fn tool_response(
-        self,
-        name: &str,
-        arguments: Json,
-        continued: Continued,
-    ) -> Result<CallToolResponse, Trouble> {
-        let binding = self.binding("tools/call", name, &arguments);
-        let resume = continued.resume(self.seal()?, &binding)?;
-        let target = Target::Tool {
-            name,
-            arguments: &arguments,
-        };
-        match self.rounds(target, resume).await? {
-            Came::Report(report) => Ok(self.tool_result(*report)?.into()),
-            Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
-            Came::Later(state) => Ok(tasks::begin(self, name, arguments, state)?.into()),
-        }
-    }
-
-    fn tool_result(&self, report: CallReport) -> Result<CallToolResult, Trouble> {
-        match report.result {
-            CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) => Ok(content::tool_result(done)),
-            CallResult::Refused(rich_failure) => Err(self.refused(rich_failure)),
-            other => Ok(wire::call_result(other, &report.accesses)),
-        }
-    }
-
-    fn refused(&self, refused: wassette_wit::rich::Failure) -> Trouble {
-        match refused {
-            wassette_wit::rich::Failure::MissingCapability(missing) => Trouble::Missing(missing),
-            other => Trouble::Protocol(failure(other)),
-        }
-    }
-
-    /// `prompts/get`.
-    pub(crate) async fn prompt(
-        &self,
-        name: &str,
-        arguments: &[(String, String)],
-        continued: Continued,
-    ) -> Result<GetPromptResponse, ErrorData> {
-        let binding = self.binding("prompts/get", name, &serde_json::json!(arguments));
-        let work = async {
-            let resume = continued.resume(self.seal()?, &binding)?;
-            match self.rounds(Target::Prompt { name, arguments }, resume).await? {
-                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
-                Came::Report(report) => match report.result {
-                    CallResult::Answer(Answer::Prompt(PromptOutcome::Done(done))) => {
-                        Ok(content::prompt_result(done).into())
-                    }
-                    other => Err(self.no_answer(other)),
-                },
-                Came::Later(_) => Err(Trouble::Component("gives no prompt")),
-            }
-        };
-        work.await
-            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
-    }
-
-    /// `resources/read`.
-    pub(crate) async fn resource(
-        &self,
-        uri: &str,
-        continued: Continued,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        let binding = self.binding("resources/read", uri, &Json::Null);
-        let work = async {
-            let resume = continued.resume(self.seal()?, &binding)?;
-            match self.rounds(Target::Resource { uri }, resume).await? {
-                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
-                Came::Report(report) => match report.result {
-                    CallResult::Answer(Answer::Resource(ReadOutcome::Done(read))) => {
-                        Ok(content::read_result(read).into())
-                    }
-                    CallResult::Refused(wassette_wit::rich::Failure::NotFound(text)) => {
-                        Err(Trouble::Protocol(no_resource(uri, text)))
-                    }
-                    other => Err(self.no_answer(other)),
-                },
-                Came::Later(_) => Err(Trouble::Component("gives no resource")),
-            }
-        };
-        work.await
-            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
-    }
-
-    /// What a call gave where it should have given an answer.
-    fn no_answer(&self, result: CallResult) -> Trouble {
-        match result {
-            CallResult::Refused(refused) => self.refused(refused),
-            CallResult::Failed(failure) => {
-                Trouble::Protocol(ErrorData::internal_error(failure.message, None))
-            }
-            CallResult::Done | CallResult::Value(_) | CallResult::Answer(_) => {
-                Trouble::Component("gave an answer of another sort")
-            }
-        }
     }
 }

@@ -84,8 +84,7 @@ impl Tasks {
 /// Goes on with a call as a task.
 pub(super) fn begin(
     exchange: Exchange,
-    name: &str,
-    arguments: Json,
+    (name, arguments): (String, Json),
     state: Option<String>,
 ) -> Result<CreateTaskResult, Trouble> {
     let (shared, actor) = (Arc::clone(&exchange.shared), exchange.actor.clone());
@@ -101,7 +100,6 @@ pub(super) fn begin(
         ..exchange
     };
     let options = TaskOptions::default().with_poll_interval_ms(POLL_INTERVAL_MS);
-    let name = name.to_owned();
     let task = shared.tasks.manager.spawn(options, move |task| {
         Box::pin(async move {
             let work = work(&exchange, (&name, &arguments), state, &task);

@@ -1,3 +1,5 @@
+//! The signatures of the package as published, and lists that cannot be offered.
+
 use super::*;
 
 /// A component that exports all of the package, built with the WIT as published.
