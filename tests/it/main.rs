@@ -22,6 +22,7 @@ mod http;
 mod input;
 mod permissions;
 mod registry;
+mod rich;
 mod stdio;
 mod store;
 mod supply;

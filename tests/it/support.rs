@@ -123,7 +123,7 @@ pub(crate) struct Client {
     pub(crate) child: Child,
     pub(crate) stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    /// Notifications that came while an answer was waited for.
+    /// Notifications and questions that came while an answer was waited for.
     pub(crate) notifications: Vec<Json>,
     next_id: u64,
 }
@@ -162,10 +162,15 @@ impl Client {
 
     /// As [`Client::initialized`], for a server that is started as the caller says.
     pub(crate) fn shaken(command: Command) -> Self {
+        Self::able(command, json!({}))
+    }
+
+    /// As [`Client::shaken`], of a client that can do something.
+    pub(crate) fn able(command: Command, capabilities: Json) -> Self {
         let mut client = Self::start(command);
         let answer = client.request(
             "initialize",
-            json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "it", "version": "0" } }),
+            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": { "name": "it", "version": "0" } }),
         );
         assert_eq!(answer["result"]["protocolVersion"], "2025-11-25", "{answer}");
         client.notify("notifications/initialized", json!({}));
@@ -206,7 +211,8 @@ impl Client {
             let message = self
                 .message(PATIENCE)
                 .unwrap_or_else(|| panic!("no answer to request {id}"));
-            if message["id"] == id {
+            // A question of the server has ids of its own.
+            if message["id"] == id && message["method"].is_null() {
                 return message;
             }
             self.notifications.push(message);
@@ -224,7 +230,7 @@ impl Client {
         }
     }
 
-    /// Waits until a notification of this method has come.
+    /// Waits until a notification or a question of this method has come.
     #[track_caller]
     pub(crate) fn notified(&mut self, method: &str) -> Json {
         let deadline = Instant::now() + PATIENCE;

@@ -152,15 +152,24 @@ const OFFERED: [&str; 9] = [
     "calc_spin",
 ];
 
+/// What a server may have at any time: components come and go while clients are connected.
+fn capabilities() -> Json {
+    json!({
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+        "completions": {},
+        "logging": {},
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    })
+}
+
 #[tokio::test]
 async fn an_agent_of_the_handshake_era_loads_lists_calls_and_unloads() {
     let mut client = connect().await;
     let initialized = client.initialize().await;
     assert_eq!(initialized["protocolVersion"], json!("2025-11-25"));
-    assert_eq!(
-        initialized["capabilities"],
-        json!({"tools": {"listChanged": true}})
-    );
+    assert_eq!(initialized["capabilities"], capabilities());
 
     let call = json!({"name": "load-component", "arguments": {"path": "calc.wasm"}, "_meta": {"progressToken": "p"}});
     let (loaded, notes) = client.ask(1, "tools/call", call).await;
@@ -216,11 +225,7 @@ async fn a_client_of_the_stateless_era_discovers_listens_and_is_told_of_a_load()
     let mut client = connect().await;
     let meta = json!({VERSION: "2026-07-28", CAPABILITIES: {}});
     let (found, _) = client.ask(1, "server/discover", json!({"_meta": meta})).await;
-    assert_eq!(
-        found["result"]["capabilities"],
-        json!({"tools": {"listChanged": true}}),
-        "{found}"
-    );
+    assert_eq!(found["result"]["capabilities"], capabilities(), "{found}");
     let listen =
         json!({"_meta": meta, "notifications": {"toolsListChanged": true, "promptsListChanged": true}});
     client
@@ -229,7 +234,7 @@ async fn a_client_of_the_stateless_era_discovers_listens_and_is_told_of_a_load()
     let acknowledged = client.receive().await;
     assert_eq!(
         acknowledged["params"]["notifications"],
-        json!({"toolsListChanged": true}),
+        json!({"toolsListChanged": true, "promptsListChanged": true}),
         "{acknowledged}"
     );
     client.load().await;
@@ -269,8 +274,11 @@ async fn what_is_wrong_is_said_in_the_way_that_reaches_who_can_mend_it() {
         ("tools/call", json!({"name": "calc_nope"}), -32602),
         ("tools/call", json!({"name": "calc_add", "arguments": 3}), -32602),
         ("tools/list", json!({"cursor": "page-2"}), -32602),
-        ("prompts/list", json!({}), -32601),
-        ("resources/list", json!({}), -32601),
+        ("prompts/get", json!({"name": "nope"}), -32602),
+        ("prompts/get", json!({}), -32602),
+        ("resources/read", json!({"uri": "nope://x"}), -32002),
+        ("resources/list", json!({"cursor": "page-2"}), -32602),
+        ("skills/list", json!({}), -32601),
         ("no/such", json!({}), -32601),
     ] {
         id += 1;

@@ -158,8 +158,9 @@ fn lines_of_no_interest_are_passed_over() {
     for line in [
         "",
         "\r",
-        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
-        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":[],"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":7}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/unheard-of"}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[]}}"#,
     ] {
@@ -169,11 +170,77 @@ fn lines_of_no_interest_are_passed_over() {
 
 #[test]
 fn methods_that_are_not_offered_reach_the_server_as_they_are() {
-    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/list", "params": {"_meta": {}}});
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "skills/list", "params": {"_meta": {}}});
     check(
-        r#"{"jsonrpc":"2.0","id":1,"method":"prompts/list","params":{"cursor":3}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"skills/list","params":{"cursor":3}}"#,
         &request,
     );
+}
+
+#[test]
+fn each_method_has_its_own_shape() {
+    for (method, params) in [
+        ("prompts/list", json!({"cursor": 3})),
+        ("prompts/get", json!({})),
+        ("resources/list", json!({"cursor": []})),
+        ("resources/templates/list", json!({"cursor": true})),
+        ("resources/read", json!({"uri": 1})),
+        ("resources/subscribe", json!({})),
+        ("resources/unsubscribe", json!({})),
+        ("completion/complete", json!({"ref": {"type": "ref/other"}})),
+        ("logging/setLevel", json!({"level": "loud"})),
+        ("tasks/get", json!({})),
+        ("tasks/update", json!({"taskId": "a"})),
+        ("tasks/cancel", json!({"taskId": 3})),
+        ("tools/call", json!({"name": "a", "inputResponses": 3})),
+        ("tools/call", json!({"name": "a", "requestState": {}})),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let found = outcome(&mut initialized(), line.as_bytes());
+        assert_eq!(found["code"], json!(-32602), "{method}: {found}");
+        let message = found["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`{method}`")), "{message}");
+    }
+}
+
+#[test]
+fn what_the_stateless_version_has_not_any_more_is_not_there_in_it() {
+    for method in [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": {PROTOCOL_VERSION: "2026-07-28"}}});
+        let mut reader = initialized();
+        let Incoming::Message(ClientJsonRpcMessage::Request(request)) =
+            reader.read(line.to_string().as_bytes())
+        else {
+            panic!("no request: {method}")
+        };
+        assert!(
+            matches!(&request.request, ClientRequest::CustomRequest(custom) if custom.method == method),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn answers_to_questions_of_components_are_passed_on() {
+    for line in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"a":1}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#,
+    ] {
+        let found = initialized().read(line.as_bytes());
+        assert!(
+            matches!(
+                found,
+                Incoming::Message(ClientJsonRpcMessage::Response(_) | ClientJsonRpcMessage::Error(_))
+            ),
+            "{line}: {found:?}"
+        );
+    }
 }
 
 #[test]

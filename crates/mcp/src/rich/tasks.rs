@@ -17,8 +17,8 @@ use wassette_wit::rich::{Capability, InputRequired, Resume};
 use super::{Asked, Caller, Exchange, ROUNDS_MAX, Trouble, asked, questions, response};
 use crate::wire;
 
-/// Tasks of one principal that run at a time.
-const RUNNING_MAX: usize = 16;
+/// Tasks of one principal that run at a time: half of the calls that one component may have, so that others find a place.
+const RUNNING_MAX: usize = 8;
 
 /// Tasks that are known at a time, running or not.
 const KNOWN_MAX: usize = 1_000;
