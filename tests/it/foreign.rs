@@ -23,6 +23,7 @@ mod conformance;
 #[path = "http/server.rs"]
 mod http;
 mod large_guests;
+mod notes;
 mod real_clients;
 mod real_registry;
 #[allow(

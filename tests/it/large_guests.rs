@@ -326,6 +326,16 @@ fn python() {
 }
 
 #[test]
+fn the_example_of_the_rich_world_in_python() {
+    crate::notes::check("notes-python");
+}
+
+#[test]
+fn the_example_of_the_rich_world_in_javascript() {
+    crate::notes::check("notes-quickjs");
+}
+
+#[test]
 fn javascript_on_quickjs() {
     check(&Language {
         exceptions: QUICKJS,

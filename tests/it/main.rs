@@ -20,6 +20,7 @@ mod demo;
 mod deny;
 mod http;
 mod input;
+mod notes;
 mod permissions;
 mod registry;
 mod rich;

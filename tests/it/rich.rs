@@ -540,3 +540,22 @@ fn a_person_sees_what_a_component_offers_and_calls_it_from_the_command_line() {
         "{asks:?}"
     );
 }
+
+/// The page shows what is built and called.
+#[test]
+fn the_page_shows_the_sources_of_the_example() {
+    let root = crate::support::root();
+    let page = std::fs::read_to_string(root.join("docs/rich.md")).unwrap();
+    for source in [
+        "tests/guests/wit/notes.wit",
+        "tests/guests/rust/notes/src/lib.rs",
+        "tests/guests/notes/javascript/notes.js",
+        "tests/guests/notes/python/app.py",
+    ] {
+        let text = std::fs::read_to_string(root.join(source)).unwrap();
+        assert!(
+            page.contains(&text),
+            "`docs/rich.md` does not show `{source}` as it is"
+        );
+    }
+}

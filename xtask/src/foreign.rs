@@ -1,5 +1,5 @@
 //! Builds the guests in languages other than Rust: the kitchen sink of `tests/guests/wit/kitchen.wit` in
-//! JavaScript (two engines), Python, C and Go.
+//! JavaScript (two engines), Python, C and Go, and the example of the rich world in JavaScript and Python.
 //!
 //! A guest lies beside a stamp, the digest of all that decides its bytes: its sources, the WIT, the
 //! versions of the tools and this recipe. So a second run builds nothing. Every guest is built in a scratch
@@ -19,8 +19,10 @@ use std::process::{Command, Stdio};
 
 /// One guest and how it is made.
 struct Guest {
-    /// Names the guest (`kitchen-<name>.wasm`) and its folder in the cache.
+    /// Names the guest and its folder in the cache.
     name: &'static str,
+    /// What it implements.
+    world: &'static World,
     /// Its folder below `tests/guests`.
     sources: &'static str,
     /// What else decides its bytes, relative to the repository: the lists of its tools' versions.
@@ -28,6 +30,16 @@ struct Guest {
     /// Builds it in a scratch folder, where the sources are, as `OUTPUT`.
     build: fn(&Toolchain, &Path) -> Result<()>,
 }
+
+/// The WIT of a world: paths in the scratch folder and in the repository.
+type World = [(&'static str, &'static str)];
+
+const KITCHEN: &World = &[(WIT, "tests/guests/wit/kitchen.wit")];
+
+const NOTES: &World = &[
+    ("wit/notes.wit", "tests/guests/wit/notes.wit"),
+    ("wit/deps/wassette-mcp/mcp.wit", "wit/mcp.wit"),
+];
 
 const NPM: &str = "xtask/toolchain/package-lock.json";
 const PYPI: &str = "xtask/toolchain/requirements.txt";
@@ -50,43 +62,62 @@ const CHECKED_IN_SOURCES: [&str; 5] = [
 ];
 const SUMS: &str = "tests/guests/c/SHA256SUMS";
 
-const GUESTS: [Guest; 5] = [
+const GUESTS: [Guest; 7] = [
     Guest {
-        name: "quickjs",
+        name: "kitchen-quickjs",
+        world: KITCHEN,
         sources: "javascript",
         tools: &[NPM],
         build: quickjs,
     },
     Guest {
-        name: "starlingmonkey",
+        name: "kitchen-starlingmonkey",
+        world: KITCHEN,
         sources: "javascript",
         tools: &[NPM],
         build: starlingmonkey,
     },
     Guest {
-        name: "python",
+        name: "kitchen-python",
+        world: KITCHEN,
         sources: "python",
         tools: &[PYPI],
         build: python,
     },
     Guest {
-        name: "c",
+        name: "kitchen-c",
+        world: KITCHEN,
         sources: "c",
         tools: WIT_TOOL,
         build: c,
     },
     Guest {
-        name: "go",
+        name: "kitchen-go",
+        world: KITCHEN,
         sources: "go",
         tools: WIT_TOOL,
         build: go,
     },
+    Guest {
+        name: "notes-quickjs",
+        world: NOTES,
+        sources: "notes/javascript",
+        tools: &[NPM],
+        build: notes_in_javascript,
+    },
+    Guest {
+        name: "notes-python",
+        world: NOTES,
+        sources: "notes/python",
+        tools: &[PYPI],
+        build: notes_in_python,
+    },
 ];
 
-/// What every guest implements; in the scratch folder it lies alone, as the tools want it.
+/// What the kitchen sinks implement; in the scratch folder it lies alone, as the tools want it.
 const WIT: &str = "wit/kitchen.wit";
 /// What every build writes, in the scratch folder.
-const OUTPUT: &str = "kitchen.wasm";
+const OUTPUT: &str = "out.wasm";
 
 /// Builds what is missing or out of date, and returns where each guest is.
 ///
@@ -152,12 +183,12 @@ impl Guest {
         let sources = self.sources()?;
         let digest = self.digest(&sources)?;
         let built = toolchain.built();
-        let guest = built.join(format!("kitchen-{}.wasm", self.name));
+        let guest = built.join(format!("{}.wasm", self.name));
         let stamp = guest.with_extension("stamp");
         if guest.is_file() && fs::read_to_string(&stamp).is_ok_and(|text| text == digest) {
             return Ok(guest);
         }
-        println!("    kitchen-{}", self.name);
+        println!("    {}", self.name);
         let scratch = built.join(format!("build-{}-{}", self.name, std::process::id()));
         for (name, text) in &sources {
             write(&scratch.join(name), text)?;
@@ -176,7 +207,9 @@ impl Guest {
         let guests = step::root().join("tests").join("guests");
         let mut sources = Vec::new();
         collect(&guests.join(self.sources), Path::new(""), &mut sources)?;
-        sources.push((WIT.into(), read(&guests.join(WIT))?));
+        for (name, path) in self.world {
+            sources.push((name.into(), read(&step::root().join(path))?));
+        }
         sources.sort();
         Ok(sources)
     }
@@ -200,21 +233,26 @@ impl Guest {
 }
 
 fn quickjs(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
-    componentize_js(toolchain, scratch, "quickjs")
+    componentize_js(toolchain, scratch, ("kitchen", "quickjs"))
+}
+
+fn notes_in_javascript(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
+    componentize_js(toolchain, scratch, ("notes", "quickjs"))
 }
 
 fn starlingmonkey(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
-    componentize_js(toolchain, scratch, "starlingmonkey")
+    componentize_js(toolchain, scratch, ("kitchen", "starlingmonkey"))
 }
 
-fn componentize_js(toolchain: &Toolchain, scratch: &Path, engine: &str) -> Result<()> {
+fn componentize_js(toolchain: &Toolchain, scratch: &Path, (world, engine): (&str, &str)) -> Result<()> {
+    let source = format!("{world}.js");
     let arguments = [
         "componentize",
-        "kitchen.js",
+        &source,
         "--wit",
         "wit",
         "--world-name",
-        "kitchen",
+        world,
         "--out",
         OUTPUT,
     ];
@@ -228,7 +266,15 @@ fn componentize_js(toolchain: &Toolchain, scratch: &Path, engine: &str) -> Resul
 }
 
 fn python(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
-    let arguments = ["-d", "wit", "-w", "kitchen", "componentize", "app", "-o", OUTPUT];
+    componentize_py(toolchain, scratch, "kitchen")
+}
+
+fn notes_in_python(toolchain: &Toolchain, scratch: &Path) -> Result<()> {
+    componentize_py(toolchain, scratch, "notes")
+}
+
+fn componentize_py(toolchain: &Toolchain, scratch: &Path, world: &str) -> Result<()> {
+    let arguments = ["-d", "wit", "-w", world, "componentize", "app", "-o", OUTPUT];
     run(
         toolchain.python_program("componentize-py").args(arguments),
         scratch,

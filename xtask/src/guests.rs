@@ -76,13 +76,12 @@ struct Folder {
     guests: &'static [Guest],
 }
 
-/// One guest written in Rust; its package and its component have this name.
+/// One guest written in Rust; its package, its component and, but for `wit`, its world have this name.
 struct Guest {
     name: &'static str,
-    world: &'static str,
     kind: Kind,
-    /// The WIT file or folder its documentation comes from, relative to the repository.
-    wit: &'static str,
+    /// The WIT file or folder its documentation comes from, relative to the repository. None: it lists its tools itself.
+    wit: Option<&'static str>,
     checked_in: &'static str,
 }
 
@@ -130,14 +129,7 @@ const FOLDERS: [Folder; 2] = [
         ],
         sums: "tests/guests/built/SHA256SUMS",
         guests: &[
-            Guest {
-                world: "rich",
-                ..guest(
-                    "conformance",
-                    "wit/mcp.wit",
-                    "tests/guests/built/conformance.wasm",
-                )
-            },
+            undocumented("conformance", "tests/guests/built/conformance.wasm"),
             Guest {
                 kind: Kind::Bare,
                 ..guest(
@@ -165,6 +157,10 @@ const FOLDERS: [Folder; 2] = [
                 "tests/guests/built/needy.wasm",
             ),
             guest("net", "tests/guests/wit/net.wit", "tests/guests/built/net.wasm"),
+            Guest {
+                kind: Kind::Bare,
+                ..undocumented("notes", "tests/guests/built/notes.wasm")
+            },
         ],
     },
 ];
@@ -173,9 +169,8 @@ const FOLDERS: [Folder; 2] = [
 const fn starter(name: &'static str, wit: &'static str, checked_in: &'static str) -> Guest {
     Guest {
         name,
-        world: name,
         kind: Kind::Bare,
-        wit,
+        wit: Some(wit),
         checked_in,
     }
 }
@@ -184,9 +179,18 @@ const fn starter(name: &'static str, wit: &'static str, checked_in: &'static str
 const fn guest(name: &'static str, wit: &'static str, checked_in: &'static str) -> Guest {
     Guest {
         name,
-        world: name,
         kind: Kind::Std,
-        wit,
+        wit: Some(wit),
+        checked_in,
+    }
+}
+
+/// The same of the rich world, which says itself what its tools do.
+const fn undocumented(name: &'static str, checked_in: &'static str) -> Guest {
+    Guest {
+        name,
+        kind: Kind::Std,
+        wit: None,
         checked_in,
     }
 }
@@ -305,7 +309,10 @@ impl Guest {
                 .module(&bytes)?
                 .encode()?,
         };
-        with_docs(&component, &step::root().join(self.wit), self.world)
+        match self.wit {
+            Some(wit) => with_docs(&component, &step::root().join(wit), self.name),
+            None => Ok(component),
+        }
     }
 }
 

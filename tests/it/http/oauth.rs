@@ -265,6 +265,90 @@ fn scopes_say_what_a_token_is_good_for() {
 }
 
 #[test]
+fn whatever_runs_a_component_needs_the_scope_for_calls() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&crate::support::guest("conformance"));
+    let server = issuer.serve(&home);
+    let mut claims = issuer.claims("bob");
+    claims["scope"] = json!("components:manage");
+    let (manager, caller) = (issuer.token(&claims), issuer.token(&issuer.claims("ann")));
+    let reference = json!({"type": "ref/prompt", "name": "test_prompt_with_arguments"});
+    for (method, params) in [
+        ("tools/call", json!({"name": "test_simple_text"})),
+        ("prompts/get", json!({"name": "test_simple_prompt"})),
+        ("resources/read", json!({"uri": "test://static-text"})),
+        (
+            "completion/complete",
+            json!({"ref": reference, "argument": {"name": "arg1", "value": "p"}}),
+        ),
+        ("tasks/get", json!({"taskId": "a"})),
+        ("tasks/update", json!({"taskId": "a", "inputResponses": {}})),
+        ("tasks/cancel", json!({"taskId": "a"})),
+    ] {
+        let refused = post(&server, &manager, method, params.clone());
+        assert_eq!(refused.status, 403, "{method}: {refused:?}");
+        let answered = post(&server, &caller, method, params);
+        assert_ne!(answered.status, 403, "{method}: {answered:?}");
+    }
+    let begins = home
+        .audit()
+        .iter()
+        .filter(|line| line["event"] == "call.begin")
+        .count();
+    assert_eq!(begins, 4, "those of ann alone");
+}
+
+#[test]
+fn a_task_and_a_state_are_of_whom_they_were_made_for() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&crate::support::guest("conformance"));
+    let server = issuer.serve(&home);
+    let token = |subject: &str| issuer.token(&issuer.claims(subject));
+    let (alice, mallory) = (token("alice"), token("mallory"));
+    let ask = |token: &str, method: &str, params: Json| {
+        let bearer = format!("Bearer {token}");
+        let mut headers = modern_headers(method, &params);
+        headers.push(("Authorization", &bearer));
+        let mut message = modern(method, params.clone());
+        message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+        server.post(&headers, &message).message()
+    };
+    let begun = ask(
+        &alice,
+        "tools/call",
+        json!({"name": "slow_compute", "arguments": {"seconds": 5}}),
+    );
+    let id = begun["result"]["taskId"].clone();
+    assert!(id.is_string(), "{begun}");
+    for (method, params) in [
+        ("tasks/get", json!({"taskId": id})),
+        ("tasks/update", json!({"taskId": id, "inputResponses": {}})),
+        ("tasks/cancel", json!({"taskId": id})),
+    ] {
+        let refused = ask(&mallory, method, params);
+        assert_eq!(refused["error"]["code"], -32602, "{method}: {refused}");
+    }
+    let own = ask(&alice, "tasks/get", json!({"taskId": id}));
+    assert_eq!(
+        own["result"]["status"], "working",
+        "nobody else cancelled it: {own}"
+    );
+    ask(&alice, "tasks/cancel", json!({"taskId": id}));
+    let mut params = json!({"name": "test_input_required_result_request_state", "arguments": {}});
+    let asked = ask(&alice, "tools/call", params.clone());
+    params["requestState"] = asked["result"]["requestState"].clone();
+    params["inputResponses"] = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
+    let refused = ask(&mallory, "tools/call", params.clone());
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    let done = ask(&alice, "tools/call", params);
+    assert_eq!(
+        done["result"]["content"][0]["text"], "Confirmed: state-ok",
+        "{done}"
+    );
+}
+
+#[test]
 fn a_session_is_of_whom_it_was_made_for() {
     let (home, issuer) = (Home::new(), Issuer::start());
     let server = issuer.serve(&home);

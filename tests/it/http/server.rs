@@ -204,7 +204,10 @@ pub(crate) fn modern(method: &str, mut params: Json) -> Json {
 
 pub(crate) fn modern_headers<'a>(method: &'a str, params: &'a Json) -> Vec<(&'a str, &'a str)> {
     let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
-    headers.extend(params["name"].as_str().map(|name| ("Mcp-Name", name)));
+    let named = ["name", "uri", "taskId"]
+        .iter()
+        .find_map(|key| params[key].as_str());
+    headers.extend(named.map(|name| ("Mcp-Name", name)));
     headers
 }
 

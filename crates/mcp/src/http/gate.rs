@@ -182,6 +182,13 @@ fn needed(request: &ClientRequest) -> Option<Scope> {
             Some(builtin) if builtin.is_change() => Scope::ManageComponents,
             Some(_) | None => Scope::CallTools,
         }),
+        // Each of them runs a component, or goes on with a call.
+        ClientRequest::GetPromptRequest(_)
+        | ClientRequest::ReadResourceRequest(_)
+        | ClientRequest::CompleteRequest(_)
+        | ClientRequest::GetTaskRequest(_)
+        | ClientRequest::UpdateTaskRequest(_)
+        | ClientRequest::CancelTaskRequest(_) => Some(Scope::CallTools),
         _ => None,
     }
 }

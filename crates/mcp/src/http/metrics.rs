@@ -113,6 +113,10 @@ fn method(request: &ClientRequest) -> &'static str {
         ClientRequest::DiscoverRequest(_) => "server/discover",
         ClientRequest::PingRequest(_) => "ping",
         ClientRequest::InitializeRequest(_) => "initialize",
+        ClientRequest::GetPromptRequest(_) => "prompts/get",
+        ClientRequest::ReadResourceRequest(_) => "resources/read",
+        ClientRequest::CompleteRequest(_) => "completion/complete",
+        ClientRequest::GetTaskRequest(_) => "tasks/get",
         _ => "other",
     }
 }
