@@ -2,11 +2,13 @@
 
 mod client;
 mod serve;
+mod tool;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use client::{ClientAddArgs, ClientChangeArgs, ClientCommand};
 pub(crate) use serve::{OauthArgs, ServeArgs};
 use std::path::PathBuf;
+pub(crate) use tool::ToolCommand;
 
 /// Runs WebAssembly Components as MCP tools, each in a sandbox that starts without any access.
 #[derive(Debug, Parser)]
@@ -330,27 +332,6 @@ pub(crate) enum PushKind {
     Catalogue,
     /// A revocation feed, in JSON.
     Feed,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ToolCommand {
-    /// Lists all tools.
-    List,
-    /// Shows one tool with its schemas.
-    Read {
-        /// Name of the tool.
-        name: String,
-    },
-    /// Calls one tool.
-    Invoke {
-        /// Name of the tool.
-        name: String,
-        /// The arguments as a JSON object, or `-` to read it from standard input.
-        #[arg(long, value_name = "JSON", default_value = "{}")]
-        args: String,
-        #[command(flatten)]
-        variables: VariableArgs,
-    },
 }
 
 #[derive(Debug, Subcommand)]

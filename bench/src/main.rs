@@ -18,6 +18,7 @@
 mod client;
 mod floor;
 mod guests;
+mod http;
 mod machine;
 mod measure;
 mod raw;

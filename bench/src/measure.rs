@@ -48,10 +48,13 @@ pub(crate) struct Plan {
     /// A server on the official TypeScript SDK with a native echo tool.
     #[arg(long)]
     pub(crate) node_server: Option<PathBuf>,
+    /// The same over HTTP.
+    #[arg(long)]
+    pub(crate) node_http_server: Option<PathBuf>,
     /// How often everything is measured.
     #[arg(long, default_value_t = 9)]
     pub(crate) rounds: usize,
-    /// Measure only these: calls, starts, loads, lists, memory, supply.
+    /// Measure only these: calls, http, starts, loads, lists, memory, supply.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the raw figures go, as JSON lines.
@@ -75,6 +78,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     };
     let mut bench = Bench::prepare(plan)?;
     bench.calls()?;
+    bench.http()?;
     bench.starts()?;
     bench.loads()?;
     bench.lists()?;

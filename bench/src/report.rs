@@ -21,12 +21,28 @@ pub(crate) struct Context {
 }
 
 /// Ratios each scenario is read by: the figure, and the target it is compared with.
-const RATIOS: [(&str, &str, &str); 9] = [
+const RATIOS: [(&str, &str, &str); 25] = [
     ("calls, one processor", "p50 µs", "raw:scan"),
     ("calls, one processor", "p50 µs", "node-sdk"),
     ("calls, one processor", "p99 µs", "node-sdk"),
     ("calls, all processors", "p50 µs", "node-sdk"),
     ("calls, all processors, 64 in flight", "calls/s", "node-sdk"),
+    ("HTTP, JSON, 1 connection", "calls/s", "node-sdk"),
+    ("HTTP, JSON, 16 connections", "calls/s", "node-sdk"),
+    ("HTTP, JSON, 64 connections", "calls/s", "node-sdk"),
+    ("HTTP, JSON, 256 connections", "calls/s", "node-sdk"),
+    ("HTTP, JSON, 1 connection", "p50 µs", "wassette, native tool"),
+    ("HTTP, JSON, 16 connections", "p50 µs", "wassette, native tool"),
+    ("HTTP, JSON, 64 connections", "p50 µs", "wassette, native tool"),
+    ("HTTP, JSON, 256 connections", "p50 µs", "wassette, native tool"),
+    ("HTTP, SSE, 1 connection", "calls/s", "node-sdk"),
+    ("HTTP, SSE, 16 connections", "calls/s", "node-sdk"),
+    ("HTTP, SSE, 64 connections", "calls/s", "node-sdk"),
+    ("HTTP, SSE, 256 connections", "calls/s", "node-sdk"),
+    ("HTTP, SSE, 1 connection", "p50 µs", "wassette, native tool"),
+    ("HTTP, SSE, 16 connections", "p50 µs", "wassette, native tool"),
+    ("HTTP, SSE, 64 connections", "p50 µs", "wassette, native tool"),
+    ("HTTP, SSE, 256 connections", "p50 µs", "wassette, native tool"),
     ("starts", "CPU ms", "node-sdk"),
     ("lists", "p50 ms", "node-sdk"),
     ("memory", "idle MB", "node-sdk"),

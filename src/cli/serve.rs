@@ -2,7 +2,9 @@
 
 use super::RunArgs;
 use clap::Args;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use wassette_mcp::AccountLimits;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -15,6 +17,9 @@ pub(crate) struct ServeArgs {
     /// An origin whose pages may send requests, such as `https://app.example.com`.
     #[arg(long = "allowed-origin", value_name = "ORIGIN")]
     pub(crate) allowed_origins: Vec<String>,
+    /// Requests that one client may send in a second, where all that have the same token are one.
+    #[arg(long, value_name = "N", default_value_t = AccountLimits::default().requests_per_second)]
+    pub(crate) requests_per_second: NonZeroU32,
     /// Serves everybody who reaches the address, without a token.
     #[arg(long, conflicts_with_all = ["oauth_issuer", "token_file"])]
     pub(crate) no_auth: bool,

@@ -97,6 +97,7 @@ fn loaded(outcome: Outcome) -> Result<Loaded, Exit> {
         Outcome::Loaded(loaded) => Ok(loaded),
         other @ (Outcome::Unloaded { .. }
         | Outcome::Policy(_)
+        | Outcome::Presented(_)
         | Outcome::Approved { .. }
         | Outcome::Published { .. }
         | Outcome::Revocation { .. }

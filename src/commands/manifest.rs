@@ -286,6 +286,7 @@ async fn update(host: &Host, entry: &Entry) -> Result<&'static str, Exit> {
         Outcome::Loaded(_)
         | Outcome::Unloaded { .. }
         | Outcome::Policy(_)
+        | Outcome::Presented(_)
         | Outcome::Approved { .. }
         | Outcome::Published { .. }
         | Outcome::Revocation { .. }

@@ -57,7 +57,10 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     let options = HttpOptions {
         names: names(args, &place)?,
         access,
-        limits: AccountLimits::default(),
+        limits: AccountLimits {
+            requests_per_second: args.requests_per_second,
+            ..AccountLimits::default()
+        },
         connections_max: CONNECTIONS_MAX,
         sessions_max: SESSIONS_MAX,
         body_bytes_max: BODY_BYTES_MAX,

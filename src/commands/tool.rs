@@ -8,7 +8,10 @@ use crate::output::{Output, note, shown, table};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::io::Read;
-use wassette_host::{Answer, CallReport, CallResult, CatalogTool, Decision, GuestOutput, Host, HostError};
+use wassette_host::{
+    Actor, Answer, CallReport, CallResult, CatalogTool, Command, Decision, GuestOutput, Host, HostError,
+    Outcome, Present, Presented, Silent, ToolName,
+};
 use wassette_wit::rich::ToolOutcome;
 
 /// The largest arguments that are read from standard input; the call's own limit is smaller.
@@ -18,6 +21,20 @@ pub(crate) async fn run(config: &Config, command: ToolCommand, output: Output) -
     match command {
         ToolCommand::List => list(&open(config).await?, output),
         ToolCommand::Read { name } => read(&open(config).await?, name, output),
+        ToolCommand::Rename { name, new } => {
+            let new = tool_name(&new)?;
+            present(&open(config).await?, &name, Present::Name(new), output).await
+        }
+        ToolCommand::Describe { name, description } => {
+            present(
+                &open(config).await?,
+                &name,
+                Present::Description(description),
+                output,
+            )
+            .await
+        }
+        ToolCommand::Reset { name } => present(&open(config).await?, &name, Present::Itself, output).await,
         ToolCommand::Invoke {
             name,
             args,
@@ -27,6 +44,34 @@ pub(crate) async fn run(config: &Config, command: ToolCommand, output: Output) -
             invoke(&host, &name, &args, output).await
         }
     }
+}
+
+fn tool_name(text: &str) -> Result<ToolName, Exit> {
+    text.parse()
+        .map_err(|error| Exit::usage(format!("`{}` cannot be the name of a tool: {error}", shown(text))))
+}
+
+async fn present(host: &Host, name: &str, present: Present, output: Output) -> Result<(), Exit> {
+    let unknown = |_no_name| HostError::UnknownTool {
+        name: name.to_owned(),
+    };
+    let command = Command::Present(name.parse().map_err(unknown)?, present);
+    let outcome = host.execute(command, &Actor::Operator, &Silent).await?;
+    output.print(&outcome, |outcome| {
+        if let Outcome::Presented(presented) = outcome {
+            presented_people(presented)
+        } else {
+            String::new()
+        }
+    })
+}
+
+fn presented_people(presented: &Presented) -> String {
+    let description = shown(&presented.description);
+    format!(
+        "{} of {} (which calls it {})\n{description}",
+        presented.name, presented.component, presented.original
+    )
 }
 
 #[derive(Debug, Serialize)]

@@ -22,6 +22,7 @@ mod http;
 mod input;
 mod notes;
 mod permissions;
+mod present;
 mod registry;
 mod rich;
 mod stdio;

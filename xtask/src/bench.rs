@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Three rounds instead of nine, which are too few to be written into BENCHMARKS.md.
     #[arg(long)]
     quick: bool,
-    /// Measure only these: calls, starts, loads, lists, memory, supply, gate. Nothing is written into BENCHMARKS.md.
+    /// Measure only these: calls, http, starts, loads, lists, memory, supply, gate. Nothing is written into BENCHMARKS.md.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -96,7 +96,12 @@ fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
     command
         .arg("--node")
         .arg(toolchain.npm_program("node").get_program());
-    command.arg("--node-server").arg(node_server(toolchain)?);
+    command
+        .arg("--node-server")
+        .arg(node_server(toolchain, "echo.mjs")?);
+    command
+        .arg("--node-http-server")
+        .arg(node_server(toolchain, "echo-http.mjs")?);
     step::exec(&mut command)?;
     let commit = commit()?;
     let tables = fs::read_to_string(&report)?;
@@ -143,9 +148,9 @@ fn guest(path: &Path) -> OsString {
 }
 
 /// The server must lie beside the packages it imports.
-fn node_server(toolchain: &Toolchain) -> Result<PathBuf> {
-    let path = toolchain.node_modules().with_file_name("bench-echo.mjs");
-    let source = step::root().join("bench").join("servers").join("echo.mjs");
+fn node_server(toolchain: &Toolchain, name: &str) -> Result<PathBuf> {
+    let path = toolchain.node_modules().with_file_name(format!("bench-{name}"));
+    let source = step::root().join("bench").join("servers").join(name);
     fs::copy(&source, &path).with_context(|| format!("cannot copy `{}`", source.display()))?;
     Ok(path)
 }

@@ -7,6 +7,7 @@
 use crate::annotations::Annotations;
 use crate::feed::Freshness;
 use crate::locked::Locked;
+use crate::presentation::Presentation;
 use crate::revocation::{Revocations, text};
 use crate::rich::Rich;
 use crate::standing::{Standing, Terms};
@@ -62,6 +63,10 @@ impl Contract {
         self.tools.extend(tools.into_iter().map(Arc::new));
     }
 
+    fn empty() -> Self {
+        Self::new(Vec::new(), Vec::new(), Vec::new())
+    }
+
     pub(crate) fn new(imports: Vec<String>, tools: Vec<Tool>, omitted: Vec<Omitted>) -> Self {
         Self {
             version: CONTRACT_VERSION,
@@ -113,6 +118,8 @@ pub struct Component {
     /// What was granted, if that can be read.
     pub(crate) policy: Option<Arc<Policy>>,
     pub(crate) policy_text: Arc<str>,
+    /// How its tools are shown, as it is stored.
+    pub(crate) presentation_text: Arc<str>,
     /// All that it exports as tools, offered or not.
     pub(crate) contract_tools: Vec<Arc<Tool>>,
     /// The variables its calls are given.
@@ -132,8 +139,10 @@ pub struct CatalogTool {
     pub component: ComponentId,
     /// What that component is.
     pub digest: Digest,
-    /// Name, description, schemas, types.
+    /// Name, description, schemas, types; name and description as the operator wants them.
     pub tool: Arc<Tool>,
+    /// What its component calls it.
+    pub original: ToolName,
     /// The function that a call runs, but for a tool that its component lists itself.
     pub function: Arc<Function>,
     /// Whether a call of it may have something to say to the client while it runs, or ask it something.
@@ -143,8 +152,13 @@ pub struct CatalogTool {
 }
 
 impl CatalogTool {
+    /// Whether its name has no prefix that no other component can have.
+    fn has_free_name(&self) -> bool {
+        self.tool.rich.is_some() || self.tool.name != self.original
+    }
+
     fn of(
-        tool: &Arc<Tool>,
+        (tool, presentation): (&Arc<Tool>, &Presentation),
         (component, digest): (ComponentId, Digest),
         annotations: Annotations,
         talks: bool,
@@ -153,7 +167,8 @@ impl CatalogTool {
             component,
             digest,
             function: Arc::new(tool.function()),
-            tool: Arc::clone(tool),
+            original: tool.name.clone(),
+            tool: presentation.of(tool),
             talks,
             annotations,
         }
@@ -201,9 +216,9 @@ impl Catalog {
 
     /// Names without a prefix come last: they never take the place of one that has its component's.
     fn index_tools(&mut self) {
-        for is_rich in [false, true] {
+        for is_free in [false, true] {
             let tools = self.components.values().flat_map(|component| &component.tools);
-            for tool in tools.filter(|tool| tool.tool.rich.is_some() == is_rich) {
+            for tool in tools.filter(|tool| tool.has_free_name() == is_free) {
                 let place = self.tools.entry(tool.tool.name.clone());
                 place.or_insert_with(|| Arc::clone(tool));
             }
@@ -266,24 +281,18 @@ impl Catalog {
 impl Component {
     /// Reads one record. What cannot be understood, or may not be, makes the component unavailable, and nothing else.
     fn of(record: Record, terms: &Terms<'_>, nothing: &Standing, revocations: &Revocations) -> Self {
-        let (contract, contract_fault) = match understand(&record) {
-            Ok(contract) => (contract, None),
-            Err(reason) => {
-                let nothing = Contract::new(Vec::new(), Vec::new(), Vec::new());
-                (nothing, Some(Unavailable::plain(reason)))
-            }
-        };
-        let (provenance, provenance_fault) = match Provenance::read(&record.provenance) {
-            Ok(provenance) => (provenance, None),
-            Err(reason) => (Provenance::default(), Some(Unavailable::plain(reason))),
-        };
-        let (standing, policy_fault) = match terms.standing(&record, &provenance, nothing) {
-            Ok(standing) => (standing, None),
-            Err(reason) => (nothing.clone(), Some(reason)),
-        };
-        let revocation = revocations.of(record.digest, &provenance);
-        let fault = contract_fault.or(provenance_fault).or(policy_fault);
-        let state = match (revocation, fault) {
+        let mut fault = None;
+        let contract = read_or(understand(&record), &mut fault, Contract::empty);
+        let provenance = Provenance::read(&record.provenance);
+        let provenance = read_or(provenance, &mut fault, Provenance::default);
+        let presentation = Presentation::read(&record.presentation);
+        let presentation = read_or(presentation, &mut fault, Presentation::default);
+        let standing = terms.standing(&record, &provenance, nothing);
+        let standing = standing.unwrap_or_else(|reason| {
+            fault.get_or_insert(reason);
+            nothing.clone()
+        });
+        let state = match (revocations.of(record.digest, &provenance), fault) {
             (Some(revocation), _) => ComponentState::Revoked(Unavailable::plain(text(revocation))),
             (None, Some(fault)) => ComponentState::Unavailable(fault),
             (None, None) if provenance.quarantine.is_some() => ComponentState::Quarantined,
@@ -297,7 +306,12 @@ impl Component {
         let talks = talks(&contract);
         let tool = |tool: &Arc<Tool>| {
             let component = (record.id.clone(), record.digest);
-            Arc::new(CatalogTool::of(tool, component, annotations, talks))
+            Arc::new(CatalogTool::of(
+                (tool, &presentation),
+                component,
+                annotations,
+                talks,
+            ))
         };
         Self {
             offers: provenance.offered(&contract.rich.offers, is_usable),
@@ -310,6 +324,7 @@ impl Component {
             state,
             policy: read_policy(&record.policy).ok().map(Arc::new),
             policy_text: record.policy.into(),
+            presentation_text: record.presentation.into(),
             id: record.id,
             digest: record.digest,
             origin: record.origin,
@@ -387,7 +402,7 @@ impl Component {
 
     /// Names of functions that its policy does not offer as tools.
     pub fn withheld(&self) -> impl Iterator<Item = &ToolName> {
-        let is_offered = |tool: &&Arc<Tool>| self.tools.iter().any(|offered| offered.tool == **tool);
+        let is_offered = |tool: &&Arc<Tool>| self.tools.iter().any(|offered| offered.original == tool.name);
         let withheld = self.contract_tools.iter().filter(move |tool| !is_offered(tool));
         withheld.map(|tool| &tool.name)
     }
@@ -396,6 +411,14 @@ impl Component {
     pub(crate) fn grants_nothing(&self) -> bool {
         self.policy.as_ref().is_some_and(|policy| policy.grants_nothing())
     }
+}
+
+/// What was read, or else nothing; the first fault counts.
+fn read_or<T>(read: Result<T, String>, fault: &mut Option<Unavailable>, nothing: impl FnOnce() -> T) -> T {
+    read.unwrap_or_else(|reason| {
+        fault.get_or_insert(Unavailable::plain(reason));
+        nothing()
+    })
 }
 
 /// Whether calls of a component may have something to say to their client.
@@ -462,6 +485,7 @@ mod tests {
             policy: policy.to_owned(),
             contract: contract.to_owned(),
             provenance: "{}".to_owned(),
+            presentation: "{}".to_owned(),
             epoch,
             installed_ms: 0,
         }

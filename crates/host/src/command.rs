@@ -7,6 +7,7 @@ use crate::error::{ErrorKind, HostError};
 use crate::grantable::{Grantable, rule_texts};
 use crate::locked::Locked;
 use crate::outcome::{Loaded, Outcome, PolicyChanged, Progress};
+use crate::presentation::Present;
 use crate::publish::Publication;
 use crate::revocation::Subject;
 use secrecy::SecretString;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use wassette_policy::Policy;
 use wassette_secrets::SecretName;
 use wassette_store::{ComponentId, Digest, Reference};
-use wassette_wit::sanitize;
+use wassette_wit::{ToolName, sanitize};
 
 /// Rules of one command that the audit file lists, and bytes of each; a policy may have very many.
 const RULES_MAX: usize = 100;
@@ -69,6 +70,8 @@ pub enum Command {
     Reset(ComponentId),
     /// Puts another policy in place of a component's.
     Attach(ComponentId, Box<Policy>),
+    /// Names or describes a tool otherwise.
+    Present(ToolName, Present),
     /// Keeps a secret for a component.
     SetSecret(ComponentId, SecretName, SecretString),
     /// Forgets a secret of a component.
@@ -130,6 +133,7 @@ impl Command {
             Self::Revoke(..) => "revoke",
             Self::Reset(_) => "reset",
             Self::Attach(..) => "attach",
+            Self::Present(..) => "present",
             Self::SetSecret(..) => "secret.set",
             Self::DeleteSecret(..) => "secret.delete",
         }
@@ -142,6 +146,7 @@ impl Command {
             Self::Update(request) => request.id.to_string(),
             Self::RevokeVersions(subject, _) | Self::ReinstateVersions(subject) => subject.to_string(),
             Self::Publish(publication) => publication.reference.to_string(),
+            Self::Present(name, _) => name.to_string(),
             Self::Unload(id)
             | Self::Rollback(id, _)
             | Self::Approve(id, _)
@@ -165,6 +170,7 @@ impl Command {
             | Self::ReinstateVersions(_)
             | Self::Publish(_)
             | Self::Unload(_)
+            | Self::Present(..)
             | Self::Reset(_) => Vec::new(),
             Self::Grant(_, grant) | Self::Revoke(_, grant) => vec![grant.to_string()],
             Self::Attach(_, policy) => rule_texts(policy),
@@ -243,6 +249,7 @@ impl Host {
             Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
             Command::Reset(id) => self.reset(&id, actor).await,
             Command::Attach(id, policy) => self.attach(&id, *policy).await,
+            Command::Present(name, present) => self.present(&name, present).await,
             Command::SetSecret(id, name, value) => {
                 self.set_secret(&id, &name, value).await?;
                 let name = name.to_string();
@@ -276,6 +283,10 @@ impl Host {
             }),
             (Actor::Agent { .. }, Command::Attach(..)) => Err(HostError::NotAllowed {
                 what: "attach a policy",
+            }),
+            // SECURITY: names and descriptions are what people and models trust.
+            (Actor::Agent { .. }, Command::Present(..)) => Err(HostError::NotAllowed {
+                what: "name or describe tools",
             }),
             (Actor::Agent { .. }, Command::SetSecret(..) | Command::DeleteSecret(..)) => {
                 Err(HostError::NotAllowed {
@@ -345,6 +356,7 @@ fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -
             ("ok", Some(id), Some(*digest), &[][..])
         }
         Ok(Outcome::Policy(PolicyChanged { id, rules, .. })) => ("ok", Some(id), None, rules.as_slice()),
+        Ok(Outcome::Presented(presented)) => ("ok", Some(&presented.component), None, &[][..]),
         Ok(Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. }) => {
             ("ok", Some(id), None, &[][..])
         }

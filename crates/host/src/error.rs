@@ -384,6 +384,9 @@ pub enum HostError {
         /// Why.
         source: SecretsError,
     },
+    /// A description without a word.
+    #[error("the description is empty")]
+    NoDescription,
     /// The store failed.
     #[error("the component store failed")]
     Store {
@@ -474,6 +477,7 @@ impl HostError {
             | Self::ArgumentsTooLarge { .. }
             | Self::MissingArgument { .. }
             | Self::NoCompletion
+            | Self::NoDescription
             | Self::World { .. }
             | Self::Tools { .. }
             | Self::Rich { .. }
@@ -577,7 +581,7 @@ impl HostError {
                 Some("`wassette component show <id>` shows what a component offers")
             }
             Self::Taken { by: Some(_), .. } => {
-                Some("unload that component first; names in the rich world have no prefix to tell them apart")
+                Some("names without a prefix have to be different: choose another, or unload that component")
             }
             Self::Rich { .. } => Some("the package is `wit/mcp.wit` in Wassette's sources"),
             Self::NothingCallable { .. } => Some("export a function from the component's world"),
@@ -587,6 +591,7 @@ impl HostError {
             Self::ArgumentsTooLarge { .. }
             | Self::MissingArgument { .. }
             | Self::NoCompletion
+            | Self::NoDescription
             | Self::NoList { .. }
             | Self::List { .. }
             | Self::Taken { by: None, .. }
@@ -654,6 +659,7 @@ impl HostError {
             | Self::UnknownResource { .. }
             | Self::MissingArgument { .. }
             | Self::NoCompletion
+            | Self::NoDescription
             | Self::NoList { .. }
             | Self::Taken { .. }
             | Self::UnknownComponent { .. }

@@ -244,6 +244,7 @@ fn renewed(record: Record) -> NewRecord {
         policy: record.policy,
         contract: record.contract,
         provenance: record.provenance,
+        presentation: record.presentation,
         installed_ms: record.installed_ms,
     }
 }
@@ -362,6 +363,7 @@ mod tests {
             policy: policy.to_owned(),
             contract: r#"{"version":1,"imports":[],"tools":[],"omitted":[]}"#.to_owned(),
             provenance: "{}".to_owned(),
+            presentation: "{}".to_owned(),
             installed_ms: 1,
         };
         let committed = host.inner.store.commit(&record, Expected::Absent).await;

@@ -23,6 +23,7 @@ mod inspect;
 mod load;
 mod locked;
 mod outcome;
+mod presentation;
 mod protect;
 mod publish;
 mod result;
@@ -66,7 +67,8 @@ pub use feed::{FEED_GRACE, FEED_MEDIA_TYPE, FeedDocument, FeedError, FeedSynced}
 pub use grantable::{GrantKind, Grantable, revocable, rule_texts};
 pub use inspect::{Ability, Inspection, Version};
 pub use locked::Locked;
-pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Progress, Silent, Step};
+pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Presented, Progress, Silent, Step};
+pub use presentation::Present;
 pub use protect::{ProtectError, Whose};
 pub use publish::{Publication, Publishable};
 pub use result::{Answer, CallResult, Failure, FailureKind};

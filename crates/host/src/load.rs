@@ -28,6 +28,20 @@ pub(crate) struct Candidate {
     pub(crate) provenance: Provenance,
 }
 
+/// What the operator has said of a component, which goes over to its next version.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    policy: &'a str,
+    presentation: &'a str,
+}
+
+impl Kept<'_> {
+    const NOTHING: Self = Self {
+        policy: EMPTY_POLICY,
+        presentation: "{}",
+    };
+}
+
 /// What makes a candidate of a reference.
 pub(crate) struct Wanted<'a> {
     pub(crate) reference: &'a Reference,
@@ -222,8 +236,11 @@ impl Host {
         if heir.is_none() {
             self.forget_secrets(&loaded.id).await?;
         }
-        let policy = heir.map_or(EMPTY_POLICY, |known| &known.policy_text);
-        let record = self.record(&loaded, (&contract, &provenance), policy)?;
+        let kept = heir.map_or(Kept::NOTHING, |known| Kept {
+            policy: &known.policy_text,
+            presentation: &known.presentation_text,
+        });
+        let record = self.record(&loaded, (&contract, &provenance), kept)?;
         self.commit(&artifact, &record, expected).await?;
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(self.offered(loaded))
@@ -279,15 +296,16 @@ impl Host {
         &self,
         loaded: &Loaded,
         (contract, provenance): (&Contract, &Provenance),
-        policy: &str,
+        kept: Kept<'_>,
     ) -> Result<NewRecord, HostError> {
         Ok(NewRecord {
             id: loaded.id.clone(),
             digest: loaded.digest,
             origin: loaded.origin.clone(),
-            policy: policy.to_owned(),
+            policy: kept.policy.to_owned(),
             contract: serde_json::to_string(contract).map_err(|_cannot_fail| HostError::Interrupted)?,
             provenance: provenance.print(),
+            presentation: kept.presentation.to_owned(),
             installed_ms: self.now_ms(),
         })
     }

@@ -21,6 +21,8 @@ pub enum Outcome {
     },
     /// What a component may do is another.
     Policy(PolicyChanged),
+    /// A tool is shown in another way.
+    Presented(Presented),
     /// A version is out of quarantine.
     Approved {
         /// The component.
@@ -69,6 +71,21 @@ pub enum Outcome {
         /// Whether there was one.
         existed: bool,
     },
+}
+
+/// A tool as it is shown now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Presented {
+    /// Its component.
+    pub component: ComponentId,
+    /// What it is called now.
+    pub name: ToolName,
+    /// What its component calls it.
+    pub original: ToolName,
+    /// What is said of it now.
+    pub description: String,
+    /// Whether that made a difference.
+    pub is_changed: bool,
 }
 
 /// What a component may do, after a change.

@@ -136,6 +136,7 @@ fn owns_name(component: &Component, tool: &Tool) -> bool {
             .contract_tools
             .iter()
             .any(|tool| tool.name.as_str() == name)
+        || component.tools.iter().any(|tool| tool.tool.name.as_str() == name)
 }
 
 /// A value as JSON.

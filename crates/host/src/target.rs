@@ -12,7 +12,7 @@ use std::sync::Arc;
 use wassette_sandbox::Client;
 use wassette_store::{ComponentId, Digest};
 use wassette_wit::rich::{Export, Reference, Resume};
-use wassette_wit::{Function, Tool, Value};
+use wassette_wit::{Function, Tool, ToolName, Value};
 
 /// A call as it is asked for.
 #[derive(Clone, Debug)]
@@ -82,7 +82,8 @@ impl<'a> From<Target<'a>> for Request<'a> {
 /// calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    Tool(String),
+    /// By the name that it was called by, and by that of its component, which stays.
+    Tool(String, ToolName),
     Prompt(String),
     Resource(String),
 }
@@ -90,7 +91,7 @@ pub(crate) enum About {
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tool(name) => f.write_str(name),
+            Self::Tool(name, _) => f.write_str(name),
             Self::Prompt(name) => write!(f, "prompt {name}"),
             Self::Resource(uri) => write!(f, "resource {uri}"),
         }
@@ -101,10 +102,9 @@ impl About {
     /// The component that offers it.
     pub(crate) fn owner<'c>(&self, catalog: &'c Catalog) -> Option<&'c Component> {
         match self {
-            Self::Tool(name) => {
-                let tool = catalog.tool(name)?;
-                catalog.component(&tool.component)
-            }
+            Self::Tool(_, original) => catalog
+                .components()
+                .find(|component| component.tools.iter().any(|tool| tool.original == *original)),
             Self::Prompt(name) => catalog.prompt_owner(name),
             Self::Resource(uri) => catalog.resource_owner(uri),
         }
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
             name: name.to_owned(),
         };
         let listed = catalog.tool(name).ok_or_else(unknown)?;
-        let about = About::Tool(name.to_owned());
+        let about = About::Tool(name.to_owned(), listed.original.clone());
         if listed.tool.rich.is_none() {
             return Ok(Callee {
                 about,
@@ -204,7 +204,7 @@ impl<'a> Request<'a> {
                 other.to_string()
             }
         };
-        let arguments = self.resumed(json!({ "name": name, "arguments": text }));
+        let arguments = self.resumed(json!({ "name": listed.original, "arguments": text }));
         found(owner, about, Export::CallTool, arguments)
     }
 

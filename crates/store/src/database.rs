@@ -41,6 +41,11 @@ pub(crate) fn migrator() -> Migrator {
             "supply chain",
             include_str!("../migrations/0002_supply_chain.sql"),
         ),
+        migration(
+            3,
+            "presentation",
+            include_str!("../migrations/0003_presentation.sql"),
+        ),
     ])
 }
 

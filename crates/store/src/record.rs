@@ -23,6 +23,8 @@ pub struct Record {
     /// Where its bytes came from, who signed them, what is withheld; JSON that the store does not read. `{}`
     /// for what an earlier version of the program has written.
     pub provenance: String,
+    /// How its tools are named and described; JSON that the store does not read. `{}`: as it says itself.
+    pub presentation: String,
     /// The store's epoch as of the change that wrote this record.
     pub epoch: u64,
     /// When it was written, in milliseconds since 1970, by the writer's clock. For people; never for order.
@@ -44,6 +46,8 @@ pub struct NewRecord {
     pub contract: String,
     /// As in [`Record`].
     pub provenance: String,
+    /// As in [`Record`].
+    pub presentation: String,
     /// As in [`Record`].
     pub installed_ms: u64,
 }

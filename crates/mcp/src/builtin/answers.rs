@@ -15,6 +15,7 @@ pub(super) fn outcome_json(outcome: &Outcome) -> Json {
         Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } | Outcome::Approved { id, .. } => {
             json!({"component_id": id})
         }
+        Outcome::Presented(presented) => json!({"name": presented.name}),
         Outcome::Published { reference, .. } => json!({"reference": reference}),
         Outcome::Revocation { subject, .. } => json!({"subject": subject}),
     }

@@ -23,7 +23,7 @@ impl Database {
                 .fetch_one(&mut *transaction)
                 .await?;
             let records = sqlx::query(
-                "SELECT id, digest, origin, policy, contract, provenance, epoch, installed_ms \
+                "SELECT id, digest, origin, policy, contract, provenance, presentation, epoch, installed_ms \
                  FROM component ORDER BY id",
             )
             .fetch_all(&mut *transaction)
@@ -60,7 +60,7 @@ impl Database {
     /// Reads what a component was before, newest first.
     pub(crate) async fn versions(&self, id: &ComponentId) -> Result<Vec<Record>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, digest, origin, policy, contract, provenance, epoch, installed_ms \
+            "SELECT id, digest, origin, policy, contract, provenance, presentation, epoch, installed_ms \
              FROM component_version WHERE id = $1 ORDER BY epoch DESC",
         )
         .bind(id.as_str())
@@ -120,6 +120,7 @@ impl Database {
             policy: self.text(row, "policy")?,
             contract: self.text(row, "contract")?,
             provenance: self.text(row, "provenance")?,
+            presentation: self.text(row, "presentation")?,
             epoch: self.number(row, "epoch")?,
             installed_ms: self.number(row, "installed_ms")?,
         })
@@ -141,6 +142,7 @@ impl Database {
             &record.policy,
             &record.contract,
             &record.provenance,
+            &record.presentation,
         ];
         let bytes = texts
             .into_iter()
@@ -235,8 +237,8 @@ async fn keep_version(transaction: &mut SqliteConnection, next: &NewRecord) -> R
     .await?;
     sqlx::query(
         "INSERT INTO component_version \
-         (id, epoch, digest, origin, policy, contract, provenance, installed_ms) \
-         SELECT id, epoch, digest, origin, policy, contract, provenance, installed_ms \
+         (id, epoch, digest, origin, policy, contract, provenance, presentation, installed_ms) \
+         SELECT id, epoch, digest, origin, policy, contract, provenance, presentation, installed_ms \
          FROM component WHERE id = $1 AND digest <> $2",
     )
     .bind(next.id.as_str())
@@ -260,11 +262,12 @@ async fn write(
     epoch: i64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO component (id, digest, origin, policy, contract, provenance, epoch, installed_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        "INSERT INTO component \
+         (id, digest, origin, policy, contract, provenance, presentation, epoch, installed_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, origin = excluded.origin, \
          policy = excluded.policy, contract = excluded.contract, provenance = excluded.provenance, \
-         epoch = excluded.epoch, installed_ms = excluded.installed_ms",
+         presentation = excluded.presentation, epoch = excluded.epoch, installed_ms = excluded.installed_ms",
     )
     .bind(record.id.as_str())
     .bind(record.digest.to_string())
@@ -272,6 +275,7 @@ async fn write(
     .bind(&record.policy)
     .bind(&record.contract)
     .bind(&record.provenance)
+    .bind(&record.presentation)
     .bind(epoch)
     .bind(i64::try_from(record.installed_ms).unwrap_or(i64::MAX))
     .execute(transaction)

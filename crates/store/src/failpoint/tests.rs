@@ -87,6 +87,7 @@ fn record(name: &str, bytes: &str) -> NewRecord {
         policy: bytes.to_owned(),
         contract: "[]".to_owned(),
         provenance: format!("\"{bytes}\""),
+        presentation: "{}".to_owned(),
         installed_ms: 7,
     }
 }
@@ -383,6 +384,7 @@ async fn first_schema() -> (tempfile::TempDir, Snapshot) {
             policy: new.policy,
             contract: "x".repeat(3000),
             provenance: "{}".to_owned(),
+            presentation: "{}".to_owned(),
             epoch: number + 1,
             installed_ms: new.installed_ms,
         };

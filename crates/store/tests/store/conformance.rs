@@ -70,6 +70,7 @@ fn stored(new: NewRecord, epoch: u64) -> Record {
         policy: new.policy,
         contract: new.contract,
         provenance: new.provenance,
+        presentation: new.presentation,
         epoch,
         installed_ms: new.installed_ms,
     }
@@ -125,6 +126,7 @@ async fn what_is_written_is_read_by_others_as_it_was(open: impl AsyncFn() -> Sto
         policy: odd.to_owned(),
         contract: odd.to_owned(),
         provenance: odd.to_owned(),
+        presentation: odd.to_owned(),
         installed_ms: i64::MAX as u64,
         ..record("tool", &bytes)
     };

@@ -64,6 +64,7 @@ fn record(name: &str, artifact: &Artifact) -> NewRecord {
         policy: String::new(),
         contract: "[]".to_owned(),
         provenance: "{}".to_owned(),
+        presentation: "{}".to_owned(),
         installed_ms: 7,
     }
 }

@@ -32,6 +32,7 @@ async fn first_schema() -> (Home, Snapshot) {
         policy: "version: \"1.0\"\n".to_owned(),
         contract: "[]".to_owned(),
         provenance: "{}".to_owned(),
+        presentation: "{}".to_owned(),
         epoch,
         installed_ms: 1_700_000_000_000 - epoch,
     };

@@ -25,6 +25,7 @@ async fn what_was_committed_is_there_after_a_restart() {
         policy: new.policy.clone(),
         contract: new.contract.clone(),
         provenance: new.provenance.clone(),
+        presentation: new.presentation.clone(),
         epoch: 1,
         installed_ms: 7,
     };

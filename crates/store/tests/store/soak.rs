@@ -48,6 +48,7 @@ fn numbered(name: &str, number: u64) -> NewRecord {
         policy: number.to_string(),
         contract: number.to_string(),
         provenance: number.to_string(),
+        presentation: number.to_string(),
         installed_ms: number,
         ..record(name, &artifact(&content(number)))
     }
@@ -64,6 +65,7 @@ fn check_record(record: &Record) {
         policy: new.policy,
         contract: new.contract,
         provenance: new.provenance,
+        presentation: new.presentation,
         epoch: record.epoch,
         installed_ms: number,
     };

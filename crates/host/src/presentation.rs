@@ -1,0 +1,174 @@
+//! How the operator names and describes tools, where what a component says is not what clients should read.
+//!
+//! Kept beside the policy, by the names that the component has: what is approved, compared between versions and locked
+//! is what the component says, whatever it is called here.
+
+use crate::Host;
+use crate::catalog::{Catalog, Component};
+use crate::error::HostError;
+use crate::outcome::{Outcome, Presented};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wassette_store::{ComponentId, Record};
+use wassette_wit::{Tool, ToolName, sanitize};
+
+/// Longest description, in bytes: clients cut at about as much.
+const DESCRIPTION_BYTES_MAX: usize = 2_000;
+
+/// A tool as the operator wants it to be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shown {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<ToolName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// All that is shown otherwise of one component, by the names that it has itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Presentation(BTreeMap<ToolName, Shown>);
+
+impl Presentation {
+    /// Reads what the store keeps. What is not understood makes its component unavailable: another tool could have a
+    /// name that somebody relies on.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("its stored presentation is damaged ({error})"))
+    }
+
+    /// The tool as it is shown.
+    pub(crate) fn of(&self, tool: &Arc<Tool>) -> Arc<Tool> {
+        let Some(shown) = self.0.get(&tool.name) else {
+            return Arc::clone(tool);
+        };
+        let mut tool = Tool::clone(tool);
+        if let Some(name) = &shown.name {
+            tool.name = name.clone();
+        }
+        if let Some(description) = &shown.description {
+            tool.description.clone_from(description);
+        }
+        Arc::new(tool)
+    }
+}
+
+/// How a tool is to be shown from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// By this name.
+    Name(ToolName),
+    /// With this description.
+    Description(String),
+    /// As its component says.
+    Itself,
+}
+
+impl Host {
+    /// Shows a tool, by the name it has now, in another way.
+    pub(crate) async fn present(&self, name: &ToolName, present: Present) -> Result<Outcome, HostError> {
+        self.refresh().await?;
+        let catalog = self.catalog();
+        let (id, original) = original(&catalog, name)?;
+        if let Present::Name(new) = &present {
+            self.check_free(&catalog, (&id, &original), new)?;
+        }
+        let change = |record: &mut Record| {
+            let damaged = |reason| HostError::Damaged {
+                id: id.clone(),
+                reason,
+            };
+            let mut presentation = Presentation::read(&record.presentation).map_err(damaged)?;
+            presentation.change(&original, &present)?;
+            record.presentation =
+                serde_json::to_string(&presentation).map_err(|_cannot_fail| HostError::Interrupted)?;
+            Ok(())
+        };
+        let (_digest, is_changed) = self.rewrite(&id, change).await?;
+        let shown = self.catalog();
+        let shown = shown.component(&id).and_then(|component| {
+            let mut tools = component.tools.iter();
+            tools.find(|tool| tool.original == original)
+        });
+        Ok(Outcome::Presented(Presented {
+            component: id,
+            name: shown.map_or_else(|| name.clone(), |shown| shown.tool.name.clone()),
+            description: shown.map_or_else(String::new, |shown| shown.tool.description.clone()),
+            original,
+            is_changed,
+        }))
+    }
+
+    /// SECURITY: one component must not answer for another; see `rich.rs`.
+    fn check_free(
+        &self,
+        catalog: &Catalog,
+        (id, original): (&ComponentId, &ToolName),
+        new: &ToolName,
+    ) -> Result<(), HostError> {
+        let what = || format!("the tool `{new}`");
+        if self
+            .inner
+            .config
+            .reserved
+            .iter()
+            .any(|name| *name == new.as_str())
+        {
+            return Err(HostError::Taken {
+                what: what(),
+                by: None,
+            });
+        }
+        let begins = new.as_str().split_once('_').map(|(begin, _)| begin);
+        let owns = |component: &Component| {
+            let is_other = component.id != *id;
+            let says = component
+                .contract_tools
+                .iter()
+                .any(|tool| tool.name == *new && (is_other || tool.name != *original));
+            let shows = component
+                .tools
+                .iter()
+                .any(|tool| tool.tool.name == *new && (is_other || tool.original != *original));
+            says || shows || (is_other && begins == Some(component.id.as_str()))
+        };
+        match catalog.components().find(|component| owns(component)) {
+            Some(component) => Err(HostError::Taken {
+                what: what(),
+                by: Some(component.id.clone()),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whose a tool is, and what its component calls it.
+fn original(catalog: &Catalog, name: &ToolName) -> Result<(ComponentId, ToolName), HostError> {
+    let tool = catalog.tool(name.as_str());
+    let tool = tool.ok_or_else(|| HostError::UnknownTool {
+        name: name.to_string(),
+    })?;
+    Ok((tool.component.clone(), tool.original.clone()))
+}
+
+impl Presentation {
+    fn change(&mut self, original: &ToolName, present: &Present) -> Result<(), HostError> {
+        let shown = self.0.entry(original.clone()).or_default();
+        match present {
+            Present::Name(name) => shown.name = Some(name.clone()).filter(|name| name != original),
+            Present::Description(text) => {
+                let clean = sanitize(text, DESCRIPTION_BYTES_MAX);
+                if clean.is_empty() {
+                    return Err(HostError::NoDescription);
+                }
+                shown.description = Some(clean);
+            }
+            Present::Itself => *shown = Shown::default(),
+        }
+        if *shown == Shown::default() {
+            self.0.remove(original);
+        }
+        Ok(())
+    }
+}
