@@ -259,3 +259,19 @@ fn a_limit_has_one_name() {
     }
     assert_eq!(LimitKey::from_name("cpus"), None);
 }
+
+#[test]
+fn a_crossing_may_hand_over_sixteen_mebibytes() {
+    assert_eq!(Limits::DEFAULT.host_call_bytes, 16 << 20);
+}
+
+#[test]
+fn a_limit_that_is_cleared_is_the_default_again() {
+    let mut settings = LimitSettings::default();
+    settings.set(LimitKey::Memory, "1Mi").unwrap();
+    assert!(!settings.is_empty());
+    settings.clear(LimitKey::Cpu);
+    assert!(!settings.is_empty());
+    settings.clear(LimitKey::Memory);
+    assert!(settings.is_empty());
+}

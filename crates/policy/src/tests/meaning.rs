@@ -219,6 +219,31 @@ fn the_guest_sees_a_grant_where_the_rule_says() {
 }
 
 #[test]
+fn the_way_to_a_grant_is_seen_by_the_rule_that_grants_it() {
+    let authority = authority(&[
+        "fs allow read /srv/a guest=/a/x",
+        "fs allow read /srv/z guest=/z/deep/x",
+        "fs allow read /srv/zz guest=/zz",
+    ]);
+    check(
+        &authority,
+        &[
+            "yes list /z",
+            "yes inspect /z/deep",
+            "no read /z/deep",
+            "no list /y",
+        ],
+    );
+    let path: AbsolutePath = "/z".parse().unwrap();
+    let access = Access::File {
+        path: &path,
+        operation: crate::FileOperation::List,
+    };
+    let permit = authority.authorize(&access).unwrap();
+    assert!(permit.rule().to_string().contains("/srv/z\""), "{permit:?}");
+}
+
+#[test]
 fn a_place_that_no_path_of_the_machine_can_name_is_denied() {
     let long = "a".repeat(4000);
     let authority = authority(&[&format!("fs allow read /{long} guest=/g")]);

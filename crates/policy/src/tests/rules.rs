@@ -1029,3 +1029,19 @@ fn a_host_pattern_is_what_it_says() {
     assert!(!pattern("*.b").matches(&host("1.2.3.4")));
     assert!(pattern("A.b").matches(&host("a.B.")));
 }
+
+#[test]
+fn what_is_below_a_name_ends_at_a_dot() {
+    let below = HostPattern::new("*.example.com").unwrap();
+    let is_below = |name: &str| below.matches(&crate::Host::Name(name.to_owned()));
+    assert!(is_below("a.example.com") && is_below("a.b.example.com"));
+    for name in [
+        "example.com",
+        "evilexample.com",
+        "evil-example.com",
+        ".example.com",
+        "a.example.com.evil",
+    ] {
+        assert!(!is_below(name), "{name}");
+    }
+}
