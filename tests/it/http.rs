@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+mod load;
 mod oauth;
 mod server;
 
