@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,14 +39,14 @@ const STREAMS: [(usize, &str); 4] = [
 ];
 
 /// A server that listens, and what each call sends to it.
-struct Target {
+pub(crate) struct Target {
     name: &'static str,
     address: String,
     request: Arc<[u8]>,
 }
 
 /// A process that ends with this.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -128,7 +129,7 @@ impl Bench<'_> {
             "--bind-address".into(),
             address.clone().into(),
         ];
-        start(self, &words, address)
+        start(self.scratch.path(), &words, address)
     }
 
     fn node_server(&self, more: &[&str]) -> Result<(Running, String)> {
@@ -141,12 +142,12 @@ impl Bench<'_> {
             .context("no `--node-http-server`")?;
         let mut words: Vec<OsString> = vec![self.plan.node.clone().into(), script.into(), port.into()];
         words.extend(more.iter().map(OsString::from));
-        start(self, &words, address)
+        start(self.scratch.path(), &words, address)
     }
 }
 
-fn start(bench: &Bench<'_>, words: &[OsString], address: String) -> Result<(Running, String)> {
-    let child = command(words, bench.scratch.path())?
+pub(crate) fn start(folder: &Path, words: &[OsString], address: String) -> Result<(Running, String)> {
+    let child = command(words, folder)?
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -162,7 +163,7 @@ fn start(bench: &Bench<'_>, words: &[OsString], address: String) -> Result<(Runn
 }
 
 /// Free a moment ago, and nobody else takes ports here.
-fn free_address() -> Result<String> {
+pub(crate) fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
@@ -177,7 +178,7 @@ fn message(headers: &str, body: &Json) -> Vec<u8> {
 }
 
 /// A call of 2026-07-28.
-fn stateless(call: &Json) -> Vec<u8> {
+pub(crate) fn stateless(call: &Json) -> Vec<u8> {
     let mut params = call.clone();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -191,7 +192,7 @@ fn stateless(call: &Json) -> Vec<u8> {
 }
 
 /// A call of the revisions with a handshake.
-fn before(call: &Json, session: Option<&str>) -> Vec<u8> {
+pub(crate) fn before(call: &Json, session: Option<&str>) -> Vec<u8> {
     let session = session.map_or_else(String::new, |id| format!("Mcp-Session-Id: {id}\r\n"));
     let body = json!({ "jsonrpc": "2.0", "id": ID, "method": "tools/call", "params": call });
     message(&format!("MCP-Protocol-Version: 2025-06-18\r\n{session}"), &body)
@@ -201,7 +202,7 @@ fn before(call: &Json, session: Option<&str>) -> Vec<u8> {
 const ID: u64 = 1_000_000_000;
 
 /// Shakes hands, and gives the session.
-async fn session(address: &str) -> Result<String> {
+pub(crate) async fn session(address: &str) -> Result<String> {
     let params = json!({
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "bench", "version": "0" },
     });
@@ -223,7 +224,7 @@ async fn session(address: &str) -> Result<String> {
 }
 
 impl Target {
-    fn new(name: &'static str, address: &str, request: Vec<u8>) -> Self {
+    pub(crate) fn new(name: &'static str, address: &str, request: Vec<u8>) -> Self {
         Self {
             name,
             address: address.to_owned(),
@@ -232,7 +233,17 @@ impl Target {
     }
 
     /// Calls on so many connections for a while; gives the microseconds of each call.
-    async fn load(&self, connections: usize, time: Duration) -> Result<Vec<f64>> {
+    pub(crate) async fn load(&self, connections: usize, time: Duration) -> Result<Vec<f64>> {
+        self.paced_load(connections, time, None).await
+    }
+
+    /// The same with a pause after each call.
+    pub(crate) async fn paced_load(
+        &self,
+        connections: usize,
+        time: Duration,
+        pause: Option<Duration>,
+    ) -> Result<Vec<f64>> {
         let mut open = Vec::with_capacity(connections);
         for number in 0..connections {
             let stream = TcpStream::connect(&self.address).await?;
@@ -251,6 +262,9 @@ impl Target {
                     connection.write_all(&request).await?;
                     answer(&mut connection).await?;
                     times.push(begin.elapsed().as_secs_f64() * 1e6);
+                    if let Some(pause) = pause {
+                        tokio::time::sleep(pause).await;
+                    }
                 }
                 anyhow::Ok(times)
             })

@@ -23,6 +23,7 @@ mod machine;
 mod measure;
 mod raw;
 mod report;
+mod soak;
 
 mod supply;
 mod targets;
@@ -51,6 +52,8 @@ enum Task {
     Floor,
     /// Measure all targets.
     Run(measure::Plan),
+    /// Call a server over HTTP for long, and see whether it grows.
+    Soak(soak::Plan),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Raw { component, function } => raw::serve(&component, &function),
         Task::Floor => floor::serve(),
         Task::Run(plan) => measure::run(&plan),
+        Task::Soak(plan) => soak::run(&plan),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
