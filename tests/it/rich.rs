@@ -97,7 +97,7 @@ fn what_a_component_offers_is_listed_and_given() {
     let audit = home.audit();
     for about in [
         "prompt test_prompt_with_arguments",
-        "resource test://template/7/data",
+        "resource test://template/{id}/data",
     ] {
         assert!(
             audit
@@ -502,6 +502,14 @@ fn an_update_that_offers_more_or_another_thing_is_withheld() {
             && shown.stdout.contains("changed: prompt `test_simple_prompt`"),
         "{shown:?}"
     );
+    // Loading the same bytes again approves nothing, and asks for no list again.
+    let again = home.load(&path);
+    assert_eq!(
+        (&again["quarantined"], &again["change"]["kind"]),
+        (&json!(true), &json!("unchanged")),
+        "{again}"
+    );
+    assert_eq!(listed(&mut client), [tools, prompts, resources]);
     home.json(&["component", "approve", "tool"]);
     client.notified("notifications/prompts/list_changed");
     let [tools, prompts, resources] = listed(&mut client);

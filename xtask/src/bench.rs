@@ -64,6 +64,30 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What `cargo xtask soak` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Soak {
+    /// For how long.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+}
+
+/// Calls a server for long, and fails when it holds more at the end than at the beginning.
+///
+/// # Errors
+///
+/// When the build or a call fails, or when the server grows.
+pub(crate) fn soak(options: &Soak) -> Result<()> {
+    step::exec(step::cargo().args(["build", "--release", "--workspace"]))?;
+    let built = step::root().join("tests").join("guests").join("built");
+    let mut command = Command::new(binary("wassette-bench")?);
+    command.arg("soak").arg("--wassette").arg(binary("wassette")?);
+    command.arg("--kitchen").arg(built.join("kitchen.wasm"));
+    command.arg("--rich").arg(built.join("conformance.wasm"));
+    command.arg("--minutes").arg(options.minutes.to_string());
+    step::exec(&mut command)
+}
+
 fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
     let folder = toolchain.cache().join("bench");
     fs::create_dir_all(&folder)?;

@@ -45,6 +45,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure the release build beside the raw engine and a Node server.
     Bench(bench::Options),
+    /// Call a release build over HTTP for long, and see whether it grows.
+    Soak(bench::Soak),
     /// Run the official MCP conformance suite and print how much of it passes.
     Conformance,
     /// Let the hostile components loose and print what came of each.
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Task::Guests(options) => guests::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => bench::soak(&options),
         Task::Conformance => test::conformance(),
         Task::Zoo(options) => zoo::run(&options),
         Task::Wasi(options) => wasi::run(&options),

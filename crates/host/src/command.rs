@@ -23,7 +23,7 @@ const RULES_MAX: usize = 100;
 const RULE_BYTES_MAX: usize = 1_000;
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// The person who runs this program, at a terminal.
     Operator,

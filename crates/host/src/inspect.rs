@@ -172,7 +172,7 @@ const ABILITIES: [(&str, Ability); 11] = [
     (
         "wassette:mcp/client",
         Ability {
-            what: "tell the client of a call how far it is, and log to it",
+            what: "tell the client of a call how far it is, log to it, and learn what it can",
             needs_grant: false,
         },
     ),

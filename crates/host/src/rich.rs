@@ -2,16 +2,22 @@
 
 use crate::Host;
 use crate::catalog::{Catalog, Component, Contract};
+use crate::ceiling::Above;
 use crate::error::HostError;
 use crate::load::Candidate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use wassette_policy::Authority;
+use std::time::Duration;
+use wassette_policy::{Authority, Policy};
 use wassette_sandbox::{Control, Invocation, Prepared};
 use wassette_store::{Artifact, ComponentId};
 use wassette_wit::rich::{Export, Exports, Offers};
 use wassette_wit::{Function, Tool, Type, Value, encode};
+
+/// How long a component may take to say what it has: each of its lists.
+const LIST_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a component exports of the rich world, and offers by it besides tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +44,17 @@ impl Host {
         contract: &mut Contract,
     ) -> Result<(), HostError> {
         if contract.rich.is_empty() {
+            return Ok(());
+        }
+        if let Some(known) = self
+            .catalog()
+            .component(id)
+            .filter(|known| known.digest == artifact.digest)
+        {
+            // SECURITY: a version has said it once. What it says today is not what was approved.
+            contract.rich.offers = known.rich.offers.clone();
+            let rich = known.contract_tools.iter().filter(|tool| tool.rich.is_some());
+            contract.tools.extend(rich.map(Arc::clone));
             return Ok(());
         }
         let code = &self.inner.code;
@@ -72,7 +89,7 @@ impl Host {
         function: &Arc<Function>,
         export: Export,
     ) -> Result<Json, HostError> {
-        let authority = Authority::nothing(self.inner.config.limits.clone());
+        let authority = self.list_authority();
         let invocation = Invocation {
             function: Arc::clone(function),
             arguments: Vec::new(),
@@ -89,6 +106,18 @@ impl Host {
         }
     }
 
+    /// Nothing is granted, the ceiling's limits hold, and a list takes no long.
+    fn list_authority(&self) -> Authority {
+        let mut limits = self.inner.config.limits.clone();
+        limits.time = limits.time.min(LIST_TIME_MAX);
+        limits.cpu = limits.cpu.min(LIST_TIME_MAX);
+        let above = match &*self.above() {
+            Above::Ceiling(ceiling) => Some(Arc::clone(ceiling.policy())),
+            Above::Nothing | Above::Broken(_) => None,
+        };
+        Authority::new(Arc::new(Policy::empty()), above, &limits)
+    }
+
     /// Refuses a component that lays claim to what is another's.
     ///
     /// SECURITY: names in the rich world have no prefix. One component must not answer for another.
@@ -96,6 +125,11 @@ impl Host {
         let Candidate { id, contract, .. } = candidate;
         let catalog = self.catalog();
         let others: Vec<&Component> = catalog.components().filter(|other| other.id != *id).collect();
+        let mut names = BTreeSet::new();
+        // SECURITY: of two that share a name, one would be compared with the next version and the other one called.
+        if let Some(tool) = contract.tools.iter().find(|tool| !names.insert(&tool.name)) {
+            return Err(taken(format!("the tool `{}`", tool.name), Some(id)));
+        }
         let rich = contract.tools.iter().filter(|tool| tool.rich.is_some());
         for tool in rich {
             if self

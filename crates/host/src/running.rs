@@ -78,8 +78,9 @@ impl Running {
 
 /// What the call's component may do now; `None` if its tool could not be called any more.
 fn authority(catalog: &Catalog, call: &Call) -> Option<Arc<Authority>> {
-    let owner = call.about.owner(catalog)?;
-    (owner.id == call.component && owner.digest == call.digest).then(|| Arc::clone(&owner.authority))
+    let owner = catalog.component(&call.component)?;
+    let is_offered = owner.digest == call.digest && call.about.is_offered_by(owner);
+    is_offered.then(|| Arc::clone(&owner.authority))
 }
 
 impl Drop for InFlight {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use wassette_sandbox::Client;
 use wassette_store::{ComponentId, Digest};
-use wassette_wit::rich::{Export, Reference, Resume};
+use wassette_wit::rich::{Export, Reference, Resume, uri_prefix};
 use wassette_wit::{Function, Tool, ToolName, Value};
 
 /// A call as it is asked for.
@@ -85,7 +85,11 @@ pub(crate) enum About {
     /// By the name that it was called by, and by that of its component, which stays.
     Tool(String, ToolName),
     Prompt(String),
-    Resource(String),
+    Resource {
+        uri: String,
+        /// What is written down: of a family the template, because what stands in it is an argument.
+        shown: String,
+    },
 }
 
 impl fmt::Display for About {
@@ -93,20 +97,36 @@ impl fmt::Display for About {
         match self {
             Self::Tool(name, _) => f.write_str(name),
             Self::Prompt(name) => write!(f, "prompt {name}"),
-            Self::Resource(uri) => write!(f, "resource {uri}"),
+            Self::Resource { shown, .. } => write!(f, "resource {shown}"),
         }
     }
 }
 
 impl About {
-    /// The component that offers it.
-    pub(crate) fn owner<'c>(&self, catalog: &'c Catalog) -> Option<&'c Component> {
+    /// Whether a component offers it still.
+    pub(crate) fn is_offered_by(&self, component: &Component) -> bool {
         match self {
-            Self::Tool(_, original) => catalog
-                .components()
-                .find(|component| component.tools.iter().any(|tool| tool.original == *original)),
-            Self::Prompt(name) => catalog.prompt_owner(name),
-            Self::Resource(uri) => catalog.resource_owner(uri),
+            Self::Tool(_, original) => component.tools.iter().any(|tool| tool.original == *original),
+            Self::Prompt(name) => component
+                .offers()
+                .prompts
+                .iter()
+                .any(|prompt| prompt.name == *name),
+            Self::Resource { uri, .. } => component.offers().has_uri(uri),
+        }
+    }
+
+    fn resource(uri: &str, owner: &Component) -> Self {
+        let is_listed = owner
+            .offers()
+            .resources
+            .iter()
+            .any(|resource| resource.uri == uri);
+        let mut templates = owner.offers().templates.iter().map(|it| it.uri_template.as_str());
+        let family = templates.find(|template| uri.starts_with(uri_prefix(template)));
+        Self::Resource {
+            shown: family.filter(|_| !is_listed).unwrap_or(uri).to_owned(),
+            uri: uri.to_owned(),
         }
     }
 }
@@ -159,7 +179,7 @@ impl<'a> Request<'a> {
                 let arguments = self.resumed(json!({ "uri": uri }));
                 found(
                     owner,
-                    About::Resource(uri.to_owned()),
+                    About::resource(uri, owner),
                     Export::ReadResource,
                     arguments,
                 )
@@ -249,8 +269,7 @@ fn completed<'c>(catalog: &'c Catalog, reference: &Reference) -> Result<(About, 
         Reference::ResourceTemplate(template) => {
             let owner = catalog.template_owner(template);
             let owner = owner.ok_or_else(|| unknown_resource(template))?;
-            let prefix = wassette_wit::rich::uri_prefix(template);
-            Ok((About::Resource(prefix.to_owned()), owner))
+            Ok((About::resource(uri_prefix(template), owner), owner))
         }
     }
 }

@@ -20,6 +20,12 @@ const COALESCE: Duration = Duration::from_millis(50);
 /// How long a client may take to accept a notification before it is left out.
 const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest URI of a resource, in bytes.
+const URI_BYTES_MAX: usize = 2_000;
+
+/// How often it is looked whether a client is still there that nothing was told.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
 /// Resources that one client may watch.
 const WATCHED_MAX: usize = 256;
 
@@ -45,8 +51,11 @@ pub(crate) struct Wanted {
 pub(crate) struct Watched(Arc<Mutex<HashSet<String>>>);
 
 impl Watched {
-    /// Says no when there are too many.
+    /// Says no when there are too many, or when no resource can have this URI.
     pub(crate) fn add(&self, uri: String) -> bool {
+        if uri.len() > URI_BYTES_MAX {
+            return false;
+        }
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.len() >= WATCHED_MAX && !watched.contains(&uri) {
             return false;
@@ -65,6 +74,16 @@ impl Watched {
             .unwrap_or_else(PoisonError::into_inner)
             .contains(uri)
     }
+}
+
+/// What of a filter can be kept.
+pub(crate) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let mut accepted = requested.clone();
+    if let Some(uris) = &mut accepted.resource_subscriptions {
+        uris.retain(|uri| uri.len() <= URI_BYTES_MAX);
+        uris.truncate(WATCHED_MAX);
+    }
+    accepted
 }
 
 impl Wanted {
@@ -119,6 +138,14 @@ impl News {
         }
     }
 
+    /// There were too many signals to know which: everything may be another.
+    fn add_everything(&mut self, wanted: &Wanted) {
+        self.lists.extend(ALL);
+        let watched = wanted.watched.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.resources
+            .extend(watched.iter().map(|uri| uri.as_str().into()));
+    }
+
     fn add_difference(&mut self, before: &Listing, now: &Listing) {
         // What a tool can do is in its listing, too, and the policy decides that.
         self.lists.insert(KeptList::Tools);
@@ -155,6 +182,15 @@ async fn heard(telling: impl Future<Output = bool>) -> bool {
 }
 
 impl Ear {
+    /// Whether nobody is there any more.
+    fn is_deaf(&self) -> bool {
+        match self {
+            Self::Peer(peer) => peer.is_transport_closed(),
+            // The library ends its stream with its request.
+            Self::Sink(_) => false,
+        }
+    }
+
     async fn list_changed(&self, list: KeptList) -> bool {
         match (self, list) {
             (Self::Peer(peer), KeptList::Tools) => peer.notify_tool_list_changed().await.is_ok(),
@@ -187,20 +223,31 @@ impl Shared {
             let mut news = News::default();
             tokio::select! {
                 () = self.ended.cancelled() => return,
+                () = sleep(LOOK_EVERY) => {
+                    if ear.is_deaf() {
+                        return;
+                    }
+                    continue;
+                }
                 alive = changed.changed() => if alive.is_err() {
                     return;
                 },
                 signal = signals.recv() => match signal {
                     Ok(signal) => news.add(signal),
-                    // Too many to know which: whoever keeps lists asks for all of them.
-                    Err(broadcast::error::RecvError::Lagged(_)) => news.lists.extend(ALL),
+                    Err(broadcast::error::RecvError::Lagged(_)) => news.add_everything(&wanted),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
             }
             sleep(COALESCE).await;
             changed.mark_unchanged();
-            while let Ok(signal) = signals.try_recv() {
-                news.add(signal);
+            loop {
+                match signals.try_recv() {
+                    Ok(signal) => news.add(signal),
+                    Err(broadcast::error::TryRecvError::Lagged(_)) => news.add_everything(&wanted),
+                    Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
+                        break;
+                    }
+                }
             }
             let now = self.listing();
             if now.revision != known.revision {

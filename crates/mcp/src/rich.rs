@@ -182,7 +182,13 @@ impl Exchange {
                 Asked::Input(required) => {
                     let required = self.checked(required)?;
                     match &self.asked {
-                        Some(peer) => Some(questions::ask(peer, required).await?),
+                        Some(peer) => {
+                            let place = self.shared.asking(&self.actor);
+                            let _waiting = place.ok_or_else(|| {
+                                Trouble::Unanswered("too many questions wait for an answer".to_owned())
+                            })?;
+                            Some(questions::ask(peer, required).await?)
+                        }
                         None => return Ok(Came::Ask(required)),
                     }
                 }
@@ -248,7 +254,14 @@ impl Exchange {
             Actor::Operator => "operator",
             Actor::Agent { principal } => principal,
         };
-        Binding::new(principal, method, name, arguments)
+        let catalog = self.shared.host.catalog();
+        let component = self
+            .caller
+            .component
+            .as_ref()
+            .and_then(|id| catalog.component(id));
+        let component = component.map_or_else(String::new, |it| format!("{}@{}", it.id, it.digest));
+        Binding::new((principal, &component), method, name, arguments)
     }
 }
 

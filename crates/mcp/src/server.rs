@@ -26,7 +26,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 use wassette_host::{Level, sanitize};
 
-use crate::news::{Ear, Wanted, Watched};
+use crate::news::{Ear, Wanted, Watched, accepted};
 use crate::notes::level;
 use crate::rich;
 use crate::shared::{Shared, unpanicked};
@@ -119,7 +119,7 @@ impl ServerHandler for Server {
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        Some(requested.clone())
+        Some(accepted(requested))
     }
 
     async fn listen(&self, ctx: SubscriptionContext) -> Result<(), ErrorData> {

@@ -1,10 +1,11 @@
 //! What all connections to one host have in common: its tools, its calls, and who hears of changes.
 
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use rmcp::ErrorData;
@@ -31,6 +32,33 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Signals that wait for each who wants to hear of them.
 const SIGNALS_MAX: usize = 256;
+
+/// How often components may have clients ask for a list again.
+const CHANGES_EVERY: Duration = Duration::from_millis(250);
+
+/// Calls of one principal, and of all, that wait for a person's answer while their request is open. A client may be
+/// gone without our knowing.
+const ASKING_MAX: usize = 32;
+const ASKING_ALL_MAX: usize = 512;
+
+/// A place among those that wait for a person, while it lives.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    shared: Arc<Shared>,
+    actor: Actor,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut asking = self.shared.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = asking.get_mut(&self.actor) {
+            *own -= 1;
+            if *own == 0 {
+                asking.remove(&self.actor);
+            }
+        }
+    }
+}
 
 /// What a component says to all clients.
 #[derive(Clone, Debug)]
@@ -71,6 +99,9 @@ pub(crate) struct Shared {
     pub(crate) ended: CancellationToken,
     calls: TaskTracker,
     signals: broadcast::Sender<Signal>,
+    /// When components last had clients ask for each list.
+    told: Mutex<BTreeMap<KeptList, Instant>>,
+    asking: Mutex<HashMap<Actor, usize>>,
     pub(crate) tasks: Tasks,
     seal: OnceLock<Seal>,
 }
@@ -91,6 +122,8 @@ impl Shared {
             ended,
             calls: TaskTracker::new(),
             signals: broadcast::Sender::new(SIGNALS_MAX),
+            told: Mutex::default(),
+            asking: Mutex::default(),
             tasks: Tasks::default(),
             seal: OnceLock::new(),
         })
@@ -112,6 +145,34 @@ impl Shared {
     /// Tells all who want to hear it. Nobody may.
     pub(crate) fn signal(&self, signal: Signal) {
         drop(self.signals.send(signal));
+    }
+
+    /// Has clients ask for a list again, so often at most: one component must not keep all of them busy.
+    pub(crate) fn list_changed(&self, list: KeptList) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if told
+            .get(&list)
+            .is_none_or(|last| now.duration_since(*last) >= CHANGES_EVERY)
+        {
+            told.insert(list, now);
+            self.signal(Signal::Changed(list));
+        }
+    }
+
+    /// A place for one who waits for a person's answer while a request is open.
+    pub(crate) fn asking(self: &Arc<Self>, actor: &Actor) -> Option<Asking> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = asking.values().sum();
+        let own = asking.get(actor).copied().unwrap_or_default();
+        if own >= ASKING_MAX || all >= ASKING_ALL_MAX {
+            return None;
+        }
+        asking.insert(actor.clone(), own + 1);
+        Some(Asking {
+            shared: Arc::clone(self),
+            actor: actor.clone(),
+        })
     }
 
     pub(crate) fn signals(&self) -> broadcast::Receiver<Signal> {
@@ -136,6 +197,7 @@ impl Shared {
                 () = self.ended.cancelled() => return,
                 _ = ticks.tick() => {}
             }
+            self.tasks.sweep();
             if self.followers.load(Ordering::Relaxed) > 0 {
                 // What is wrong with the store shows at the next call; this loop would repeat it for ever.
                 drop(self.host.refresh().await);
@@ -191,9 +253,10 @@ impl Shared {
         }
     }
 
-    /// Whether a call of this tool may have something to say to its client, or to ask it.
+    /// Whether a call of this tool may have something to say to its client, or to ask it. Of a tool that is not known
+    /// yet nobody can say.
     pub(crate) fn talks(&self, tool: &str) -> bool {
-        self.host.catalog().tool(tool).is_some_and(|tool| tool.talks)
+        self.host.catalog().tool(tool).is_none_or(|tool| tool.talks)
     }
 
     /// Begins the calls that need nothing of the library: of a component's tool that does not talk, in a version both

@@ -38,6 +38,9 @@ const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 /// Answers that may wait for a slow client before its next request is read.
 const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The same for notifications, which are left out beyond it.
+const NOTES_BYTES_MAX: usize = 1024 * 1024;
+
 /// How long the last answers may take to be written once the input has ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -129,7 +132,13 @@ where
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
-        std::future::ready(self.outbox.post(&message))
+        // Nobody waits for a notification, and a component could make more of them than a client reads.
+        let is_left_out = matches!(message, ServerJsonRpcMessage::Notification(_)) && self.outbox.is_full();
+        std::future::ready(if is_left_out {
+            Ok(())
+        } else {
+            self.outbox.post(&message)
+        })
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -344,6 +353,11 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Outbox<W> {
     }
 
     /// Waits while the client leaves too many answers unread.
+    /// Whether the client is far behind.
+    fn is_full(&self) -> bool {
+        self.lock().backlog.len() > NOTES_BYTES_MAX
+    }
+
     async fn room(&self) {
         loop {
             let drained = self.drained.notified();

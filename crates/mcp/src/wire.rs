@@ -71,6 +71,11 @@ pub(crate) fn call_result(result: CallResult, accesses: &[Decision]) -> CallTool
     }
 }
 
+/// What the component was refused, behind what it says itself.
+pub(crate) fn denials_block(accesses: &[Decision]) -> Option<ContentBlock> {
+    denials(accesses).map(ContentBlock::text)
+}
+
 /// What the component was refused, for an agent that would otherwise guess why the call failed.
 ///
 /// The list of environment variables is left out: the runtimes of Go and Python read it at every start, that of

@@ -35,6 +35,12 @@ pub fn sanitize(text: &str, max_bytes: usize) -> String {
     kept
 }
 
+/// Whether all of a text is seen: [`sanitize`] would take no character out of it.
+pub(crate) fn is_visible(text: &str) -> bool {
+    text.chars()
+        .all(|char| char == '\t' || visible(char) == Some(char))
+}
+
 /// Shortens `text` until the ellipsis fits behind it.
 fn cut(text: &mut String, max_bytes: usize) {
     while text.len() + ELLIPSIS.len_utf8() > max_bytes {

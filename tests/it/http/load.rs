@@ -1,5 +1,10 @@
 //! Many clients at a time: all that a server takes, one more, and what is left of them when they are gone.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "what is measured is of interest when it passes, too"
+)]
+
 use super::server::{PATIENCE, Server, eventually, free_address, metric, modern, modern_headers};
 use crate::support::Home;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -46,7 +46,13 @@ impl Exchange {
 
     pub(super) fn tool_result(&self, report: CallReport) -> Result<CallToolResult, Trouble> {
         match report.result {
-            CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) => Ok(content::tool_result(done)),
+            CallResult::Answer(Answer::Tool(ToolOutcome::Done(done))) => {
+                let mut result = content::tool_result(done);
+                if result.is_error == Some(true) {
+                    result.content.extend(wire::denials_block(&report.accesses));
+                }
+                Ok(result)
+            }
             CallResult::Refused(rich_failure) => Err(self.refused(rich_failure)),
             other @ (CallResult::Done
             | CallResult::Value(_)

@@ -44,7 +44,7 @@ impl Client for Caller {
     }
 
     fn changed(&self, which: KeptList) {
-        self.shared.signal(Signal::Changed(which));
+        self.shared.list_changed(which);
     }
 
     /// SECURITY: a component speaks of its own resources alone.

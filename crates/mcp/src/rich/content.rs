@@ -13,9 +13,11 @@ use rmcp::model::{
 use serde_json::{Value as Json, json};
 use wassette_wit::{RichTool, rich};
 
-/// What is no object was refused where the component was read, and is none in a result.
+/// What is no object was refused where the component was read, and is left out of a result.
 fn meta(json: Option<rich::JsonText>) -> Option<MetaObject> {
-    let object = json.and_then(|json| json.0.as_object().cloned())?;
+    let mut object = json.and_then(|json| json.0.as_object().cloned())?;
+    // SECURITY: these are the protocol's. A component does not speak as the server.
+    object.retain(|key, _| !key.starts_with("io.modelcontextprotocol/"));
     Some(MetaObject::from(object))
 }
 
@@ -166,7 +168,8 @@ pub(crate) fn tool_result(result: rich::ToolResult) -> CallToolResult {
     } else {
         CallToolResult::success(content)
     };
-    made.structured_content = result.structured.map(|json| json.0);
+    // Clients of before 2026-07-28 take an object alone.
+    made.structured_content = result.structured.map(|json| json.0).filter(Json::is_object);
     made.meta = meta(result.meta);
     made
 }

@@ -81,6 +81,14 @@ pub(super) fn request(question: Question) -> Result<InputRequest, Trouble> {
             let params = CreateMessageRequestParams::deserialize(params.0);
             let params = params
                 .map_err(|_| Trouble::Component("asks the model in a form that is none of the protocol's"))?;
+            let mut params = params;
+            // Not every client lets its model use tools, and what else is in the conversation is no component's business.
+            if params.tools.is_some() || params.tool_choice.is_some() {
+                return Err(Trouble::Component(
+                    "asks the model to use tools, which is not passed on",
+                ));
+            }
+            params.include_context = None;
             params
                 .validate()
                 .map_err(|_| Trouble::Component("asks the model with messages that do not fit together"))?;

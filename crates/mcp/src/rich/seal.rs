@@ -1,9 +1,9 @@
 //! The state of a component between two calls, in the hands of the client.
 //!
 //! SECURITY: the client is not trusted with it (MCP 2026-07-28, multi round-trip requests). It is encrypted and
-//! authenticated, together with whose it is and what was called with what; it is good for a while, and once.
+//! authenticated, together with whose it is, of which component, and what was called with what; it is good for a while, and once.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,8 @@ const USED_MAX: usize = 100_000;
 /// Seals states, and opens each once.
 pub(crate) struct Seal {
     key: RandomizedNonceKey,
-    used: Mutex<HashMap<[u8; NONCE_LEN], u64>>,
+    /// Those that are used, by when they expire.
+    used: Mutex<BTreeSet<(u64, [u8; NONCE_LEN])>>,
 }
 
 impl std::fmt::Debug for Seal {
@@ -50,12 +51,13 @@ pub(crate) struct LargeState;
 pub(crate) struct Binding(Vec<u8>);
 
 impl Binding {
-    /// Whose call it is, and of what with what.
-    pub(crate) fn new(principal: &str, method: &str, name: &str, arguments: &Json) -> Self {
+    /// Whose call it is, of which version of which component, and of what with what.
+    pub(crate) fn new(whose: (&str, &str), method: &str, name: &str, arguments: &Json) -> Self {
         let mut arguments = arguments.clone();
         // Clients may write the same object in another order.
         arguments.sort_all_objects();
-        let call = json!([principal, method, name, arguments]).to_string();
+        let (principal, component) = whose;
+        let call = json!([principal, component, method, name, arguments]).to_string();
         Self(digest(&SHA256, call.as_bytes()).as_ref().to_vec())
     }
 }
@@ -114,16 +116,11 @@ impl Seal {
 
     fn use_once(&self, nonce: [u8; NONCE_LEN], expires: u64) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= USED_MAX {
-            let now = now();
-            used.retain(|_, expires| *expires >= now);
+        let now = now();
+        while used.len() >= USED_MAX || used.first().is_some_and(|(expires, _)| *expires < now) {
+            used.pop_first();
         }
-        if used.len() >= USED_MAX {
-            let oldest = used.iter().min_by_key(|(_, expires)| **expires);
-            let oldest = oldest.map(|(nonce, _)| *nonce);
-            oldest.and_then(|nonce| used.remove(&nonce));
-        }
-        used.insert(nonce, expires).is_none()
+        used.insert((expires, nonce))
     }
 }
 
@@ -137,7 +134,7 @@ mod tests {
     use super::*;
 
     fn binding(principal: &str, name: &str, arguments: Json) -> Binding {
-        Binding::new(principal, "tools/call", name, &arguments)
+        Binding::new((principal, "notes@1"), "tools/call", name, &arguments)
     }
 
     #[test]
@@ -152,6 +149,9 @@ mod tests {
         ] {
             assert_eq!(seal.open(&token, &other), Err(BadState));
         }
+        let arguments = json!({"file": "a", "now": true});
+        let version = Binding::new(("ann", "notes@2"), "tools/call", "delete", &arguments);
+        assert_eq!(seal.open(&token, &version), Err(BadState));
         assert_eq!(Seal::new(&[8; 32]).open(&token, &own), Err(BadState));
         let same = binding("ann", "delete", json!({"now": true, "file": "a"}));
         assert_eq!(seal.open(&token, &same).as_deref(), Ok("confirmed"));

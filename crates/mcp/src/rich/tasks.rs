@@ -4,11 +4,15 @@
 //! can ask for it. It ends with the process, and its results are kept for some minutes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use futures::future::try_join_all;
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, CreateTaskResult, DetailedTask, InputResponses, TaskStatus};
+use rmcp::model::{CallToolResult, CreateTaskResult, DetailedTask, InputResponses};
 use rmcp::task_manager::{TaskContext, TaskExit, TaskManager, TaskOptions};
 use serde_json::Value as Json;
 use wassette_host::{Actor, Client, GuestProgress, KeptList, Log, Target};
@@ -20,8 +24,12 @@ use crate::wire;
 /// Tasks of one principal that run at a time: half of the calls that one component may have, so that others find a place.
 const RUNNING_MAX: usize = 8;
 
-/// Tasks that are known at a time, running or not.
-const KNOWN_MAX: usize = 1_000;
+/// Tasks that are known, of one principal and of all, running or not. Each may hold a result of a megabyte.
+const KNOWN_MAX: usize = 64;
+const KNOWN_ALL_MAX: usize = 512;
+
+/// How long a task may take, and how long after its end its result is kept, in milliseconds.
+const LIFETIME_MS: u64 = 300_000;
 
 /// How soon a client should ask again, in milliseconds.
 const POLL_INTERVAL_MS: u64 = 500;
@@ -30,7 +38,21 @@ const POLL_INTERVAL_MS: u64 = 500;
 #[derive(Default)]
 pub(crate) struct Tasks {
     manager: TaskManager,
-    owners: Mutex<HashMap<String, Actor>>,
+    owned: Mutex<HashMap<String, Owned>>,
+}
+
+/// Whose a task is.
+struct Owned {
+    owner: Actor,
+    begun: Instant,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Owned {
+    /// Whether the manager may have forgotten it: it keeps a result for as long as a task may take.
+    fn is_forgotten(&self) -> bool {
+        self.begun.elapsed() > Duration::from_millis(2 * LIFETIME_MS)
+    }
 }
 
 impl std::fmt::Debug for Tasks {
@@ -40,13 +62,15 @@ impl std::fmt::Debug for Tasks {
 }
 
 impl Tasks {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Owned>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// SECURITY: a task of somebody else is no task.
     fn owned(&self, id: &str, actor: &Actor) -> Result<(), ErrorData> {
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.get(id) == Some(actor) {
-            Ok(())
-        } else {
-            Err(ErrorData::invalid_params("unknown task", None))
+        match self.lock().get(id) {
+            Some(owned) if owned.owner == *actor => Ok(()),
+            Some(_) | None => Err(ErrorData::invalid_params("unknown task", None)),
         }
     }
 
@@ -65,19 +89,38 @@ impl Tasks {
         self.manager.cancel_task(id)
     }
 
-    /// Forgets what is over for long, and counts what is left: of this principal those that run, and all.
-    fn count(&self, actor: &Actor) -> (usize, usize) {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut running = 0;
-        owners.retain(|id, owner| match self.manager.get_task(id) {
-            Ok(task) => {
-                let runs = matches!(task.status(), TaskStatus::Working | TaskStatus::InputRequired);
-                running += usize::from(runs && owner == actor);
-                true
-            }
-            Err(_) => false,
-        });
-        (running, owners.len())
+    /// Forgets what is over for long. The library does so when it is asked for something, which may be never.
+    pub(crate) fn sweep(&self) {
+        let mut owned = self.lock();
+        if owned.is_empty() {
+            return;
+        }
+        owned.retain(|_, owned| !owned.is_forgotten());
+        self.manager.running_task_count();
+    }
+
+    /// Why one more cannot begin, if it cannot.
+    fn refusal(owned: &HashMap<String, Owned>, actor: &Actor) -> Option<&'static str> {
+        let own = || owned.values().filter(|owned| owned.owner == *actor);
+        let running = own()
+            .filter(|owned| !owned.is_over.load(Ordering::Relaxed))
+            .count();
+        if running >= RUNNING_MAX {
+            return Some("too many tasks are running; wait for one to end");
+        }
+        if own().count() >= KNOWN_MAX || owned.len() >= KNOWN_ALL_MAX {
+            return Some("too many tasks are kept; their results are forgotten after some minutes");
+        }
+        None
+    }
+}
+
+/// Says that a task is over, however it ends.
+struct Ends(Arc<AtomicBool>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -88,30 +131,42 @@ pub(super) fn begin(
     state: Option<String>,
 ) -> Result<CreateTaskResult, Trouble> {
     let (shared, actor) = (Arc::clone(&exchange.shared), exchange.actor.clone());
-    let (running, known) = shared.tasks.count(&actor);
-    if running >= RUNNING_MAX || known >= KNOWN_MAX {
-        return Err(Trouble::Protocol(ErrorData::internal_error(
-            "too many tasks are running; wait for one to end",
-            None,
-        )));
+    let mut owned = shared.tasks.lock();
+    if let Some(refusal) = Tasks::refusal(&owned, &actor) {
+        return Err(Trouble::Protocol(ErrorData::internal_error(refusal, None)));
     }
     let exchange = Exchange {
         caller: Arc::new(exchange.caller.silent()),
         ..exchange
     };
-    let options = TaskOptions::default().with_poll_interval_ms(POLL_INTERVAL_MS);
+    let options = TaskOptions::default()
+        .with_ttl_ms(LIFETIME_MS)
+        .with_poll_interval_ms(POLL_INTERVAL_MS);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Ends(Arc::clone(&is_over));
     let task = shared.tasks.manager.spawn(options, move |task| {
         Box::pin(async move {
-            let work = work(&exchange, (&name, &arguments), state, &task);
+            let _ends = ends;
+            let work = AssertUnwindSafe(work(&exchange, (&name, &arguments), state, &task)).catch_unwind();
             tokio::select! {
                 biased;
                 () = task.cancelled() => Err(TaskExit::Cancelled),
-                result = work => result,
+                result = work => result.unwrap_or_else(|_panic| {
+                    tracing::error!("a task panicked");
+                    Err(TaskExit::Error(ErrorData::internal_error("internal error: the server's log says more", None)))
+                }),
             }
         })
     });
-    let mut owners = shared.tasks.owners.lock().unwrap_or_else(PoisonError::into_inner);
-    owners.insert(task.task_id.clone(), actor);
+    let begun = Instant::now();
+    owned.insert(
+        task.task_id.clone(),
+        Owned {
+            owner: actor,
+            begun,
+            is_over,
+        },
+    );
     Ok(CreateTaskResult::new(task))
 }
 
@@ -156,10 +211,7 @@ async fn ask(task: &TaskContext, required: InputRequired, round: usize) -> Resul
     let answers = required.requests.into_iter().map(|asked| async move {
         let request = questions::request(asked.question).map_err(error)?;
         // A key is good once in the life of a task, and a component may ask again.
-        let key = match round {
-            0 => asked.key.clone(),
-            round => format!("{}-{round}", asked.key),
-        };
+        let key = format!("{round}.{}", asked.key);
         let answer = task.request_input(key, request).await?;
         Ok::<_, TaskExit>(response((asked.key, answer)))
     });

@@ -104,6 +104,10 @@ impl Server {
         call: ToolCall,
         ctx: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // Whether it talks is to be known of the tool that will be called.
+        if let Err(error) = self.shared.host.refresh().await {
+            return wire::call_refused(&error).map(Into::into);
+        }
         if !self.shared.talks(&call.name) {
             let actor = actor(ctx);
             let called = self.shared.call_component(&call.name, call.arguments, &actor);

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::data::ListedTool;
 use super::{JsonText, Prompt, ResourceInfo, ResourceTemplate};
-use crate::text::sanitize;
+use crate::text::{is_visible, sanitize};
 use crate::tool::{COMPONENT_BYTES_MAX, DEPTH_MAX, DESCRIPTION_BYTES_MAX, RichTool, TOOL_BYTES_MAX};
 use crate::{FunctionPath, Tool, ToolName};
 
@@ -291,10 +291,10 @@ fn tool_name(what: &'static str, name: &str) -> Result<ToolName, ListError> {
 }
 
 fn object(what: &'static str, name: &str, json: Option<&JsonText>) -> Result<(), ListError> {
-    if json.is_none_or(|json| json.0.is_object()) {
-        Ok(())
-    } else {
-        Err(entry(what, name, "its `meta` is no JSON object"))
+    match json {
+        Some(json) if !json.0.is_object() => Err(entry(what, name, "its `meta` is no JSON object")),
+        Some(json) if !is_seen(&json.0, 0) => Err(entry(what, name, HIDDEN)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -364,7 +364,8 @@ fn tool(component_id: &str, interface: &str, listed: ListedTool) -> Result<Tool,
     })
 }
 
-/// Sanitizes what a schema says to people and models; everything that means something to a validator stays.
+/// Sanitizes what a schema says to people and models. What means something to a validator stays as it is, and must be
+/// seen, because models read that, too.
 ///
 /// SECURITY: a reference to another document would have clients fetch it.
 fn check_schema(schema: &mut Json, depth: usize) -> Result<(), &'static str> {
@@ -374,6 +375,9 @@ fn check_schema(schema: &mut Json, depth: usize) -> Result<(), &'static str> {
     match schema {
         Json::Object(members) => {
             for (name, value) in members {
+                if !is_visible(name) {
+                    return Err(HIDDEN);
+                }
                 match (name.as_str(), &mut *value) {
                     ("$ref" | "$dynamicRef" | "$recursiveRef", Json::String(target))
                         if !target.starts_with('#') =>
@@ -391,6 +395,22 @@ fn check_schema(schema: &mut Json, depth: usize) -> Result<(), &'static str> {
         Json::Array(items) => items
             .iter_mut()
             .try_for_each(|item| check_schema(item, depth + 1)),
+        Json::String(text) if !is_visible(text) => Err(HIDDEN),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Ok(()),
     }
+}
+
+const HIDDEN: &str = "its JSON has characters that nobody sees, where they mean something";
+
+/// Whether all text in some JSON is seen.
+fn is_seen(json: &Json, depth: usize) -> bool {
+    depth <= 2 * DEPTH_MAX
+        && match json {
+            Json::Object(members) => members
+                .iter()
+                .all(|(name, value)| is_visible(name) && is_seen(value, depth + 1)),
+            Json::Array(items) => items.iter().all(|item| is_seen(item, depth + 1)),
+            Json::String(text) => is_visible(text),
+            Json::Null | Json::Bool(_) | Json::Number(_) => true,
+        }
 }

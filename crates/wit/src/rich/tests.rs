@@ -101,7 +101,7 @@ fn check_refused(change: &[(&str, Json)], reason: &str) {
 #[test]
 fn a_listed_tool_is_taken_over_and_introduced() {
     let schema = r##"{"type": "object", "$defs": {"a": {"type": "string", "description": "x\u202ey"}},
-        "properties": {"description": {"$ref": "#/$defs/a"}, "b": {"const": "\u202e"}}}"##;
+        "properties": {"description": {"$ref": "#/$defs/a"}, "b": {"const": "c"}}}"##;
     let tool = listed(&[
         ("input-schema", json!(schema)),
         ("title", json!(" A\u{200b} ")),
@@ -121,10 +121,7 @@ fn a_listed_tool_is_taken_over_and_introduced() {
         tool.input_schema["$defs"]["a"]["description"], "xy",
         "what people read is sanitized"
     );
-    assert_eq!(
-        tool.input_schema["properties"]["b"]["const"], "\u{202e}",
-        "what a validator reads is not"
-    );
+    assert_eq!(tool.input_schema["properties"]["b"]["const"], "c");
     let stored: Tool = serde_json::from_value(serde_json::to_value(tool).unwrap()).unwrap();
     assert_eq!(&stored, tool);
 }
@@ -139,6 +136,17 @@ fn tools_that_cannot_be_offered_are_refused_with_the_reason() {
     check_refused(&[("input-schema", json!("[]"))], "its schema is not of");
     check_refused(&[("output-schema", json!("{}"))], "its schema is not of");
     check_refused(&[("meta", json!("[]"))], "its `meta` is no JSON object");
+    for hidden in [
+        r#"{"type": "object", "properties": {"a\u200b": {}}}"#,
+        r#"{"type": "object", "properties": {"a": {"enum": ["\udb40\udc41"]}}}"#,
+        r#"{"type": "object", "default": {"a": ["\u202e"]}}"#,
+    ] {
+        check_refused(&[("input-schema", json!(hidden))], "characters that nobody sees");
+    }
+    check_refused(
+        &[("meta", json!(r#"{"a": "\u202e"}"#))],
+        "characters that nobody sees",
+    );
     let reference = r#"{"type": "object", "allOf": [{"$ref": "https://a.example/b"}]}"#;
     check_refused(&[("input-schema", json!(reference))], "another document");
     let icon = json!([{"src": "https://a.example/?secret", "sizes": []}]);
