@@ -248,3 +248,18 @@ fn what_is_no_access_is_refused() {
     );
     refused("dial 10.0.0.1 for GET example.com", "the URL is not absolute");
 }
+
+#[test]
+fn the_port_comes_after_the_bracket() {
+    target("https://[::]:8443/a", "https://[::]:8443/a");
+    target("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443/");
+}
+
+#[test]
+fn a_pattern_of_paths_is_no_longer_than_a_url() {
+    let long = |more: usize| format!("/{}", "a".repeat((16 << 10) - 1 + more));
+    assert!(crate::UrlPathPattern::new(&long(0)).is_ok());
+    for more in [1, 5] {
+        assert!(crate::UrlPathPattern::new(&long(more)).is_err());
+    }
+}
