@@ -46,11 +46,12 @@ impl Host {
         if contract.rich.is_empty() {
             return Ok(());
         }
-        if let Some(known) = self
-            .catalog()
+        let catalog = self.catalog();
+        let known = catalog
             .component(id)
-            .filter(|known| known.digest == artifact.digest)
-        {
+            .filter(|known| known.digest == artifact.digest);
+        // One whose record is damaged has nothing, and loading it again is the remedy.
+        if let Some(known) = known.filter(|known| known.rich.exports == contract.rich.exports) {
             // SECURITY: a version has said it once. What it says today is not what was approved.
             contract.rich.offers = known.rich.offers.clone();
             let rich = known.contract_tools.iter().filter(|tool| tool.rich.is_some());
@@ -226,5 +227,48 @@ impl Catalog {
             let mut templates = component.offers().templates.iter();
             templates.any(|own| own.uri_template == template)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HostConfig;
+    use crate::version::Provenance;
+    use serde_json::json;
+    use wassette_store::{Digest, Reference};
+
+    fn candidate(id: &str, names: &[&str]) -> Candidate {
+        let schema = "{\"type\": \"object\"}";
+        let mut contract = Contract::new(Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            let listed = json!([{"name": name, "description": "d", "input-schema": schema, "icons": []}]);
+            let tools = Offers::tools(id, "wassette:mcp/tools@0.1.0", &listed).expect("a tool");
+            contract.add_tools(tools);
+        }
+        Candidate {
+            id: id.parse().expect("an id"),
+            artifact: Artifact {
+                bytes: b"wasm".as_slice().into(),
+                digest: Digest::of(b"wasm"),
+                origin: Reference::File("/a.wasm".into()),
+            },
+            contract,
+            provenance: Provenance::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_component_has_each_name_once_and_none_of_ours() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = HostConfig::new(&folder.path().join("components"));
+        config.reserved = vec!["load-component"];
+        let host = Host::open(config).await.expect("a host");
+        let claims = |names: &[&str]| host.check_claims(&candidate("a", names));
+        assert!(claims(&["x", "y", "a_x"]).is_ok());
+        let twice = claims(&["a_x", "y", "a_x"]).expect_err("twice");
+        assert!(matches!(twice, HostError::Taken { by: Some(_), .. }), "{twice}");
+        let ours = claims(&["load-component"]).expect_err("ours");
+        assert!(matches!(ours, HostError::Taken { by: None, .. }), "{ours}");
     }
 }
