@@ -78,10 +78,12 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         &format!("wassette-soak-{}", std::process::id()),
     )?;
     let store = scratch.path().join("components");
+    // The server runs in another folder.
+    let wassette = std::path::absolute(&plan.wassette)?;
     for component in [&plan.kitchen, &plan.rich] {
         let component = std::path::absolute(component)?;
         let words: Vec<OsString> = vec![
-            plan.wassette.clone().into(),
+            wassette.clone().into(),
             "--component-dir".into(),
             store.clone().into(),
             "component".into(),
@@ -97,7 +99,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     }
     let address = free_address()?;
     let words: Vec<OsString> = vec![
-        plan.wassette.clone().into(),
+        wassette.clone().into(),
         "--component-dir".into(),
         store.into(),
         "serve".into(),
@@ -159,12 +161,13 @@ async fn stretch(address: &str) -> Result<usize> {
     let call = |name: &str, arguments: Json| json!({ "name": name, "arguments": arguments });
     let echo = call("kitchen_echo-string", json!({ "v": "hello" }));
     let rich = call("test_multiple_content_types", json!({}));
-    let session = session(address).await?;
+    // Ids of requests must differ within a session.
+    let (one, other) = (session(address).await?, session(address).await?);
     let targets = [
         Target::new("echo", address, stateless(&echo)),
         Target::new("rich", address, stateless(&rich)),
-        Target::new("echo in a session", address, before(&echo, Some(&session))),
-        Target::new("rich in a session", address, before(&rich, Some(&session))),
+        Target::new("echo in a session", address, before(&echo, Some(&one))),
+        Target::new("rich in a session", address, before(&rich, Some(&other))),
     ];
     let loads = targets
         .iter()
