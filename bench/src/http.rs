@@ -223,6 +223,15 @@ pub(crate) async fn session(address: &str) -> Result<String> {
     Ok(id)
 }
 
+/// Says that a session is over.
+pub(crate) async fn end_session(address: &str, id: &str) -> Result<()> {
+    let request = format!("DELETE /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nMcp-Session-Id: {id}\r\n\r\n");
+    let mut connection = BufReader::new(TcpStream::connect(address).await?);
+    connection.write_all(request.as_bytes()).await?;
+    answer(&mut connection).await?;
+    Ok(())
+}
+
 impl Target {
     pub(crate) fn new(name: &'static str, address: &str, request: Vec<u8>) -> Self {
         Self {

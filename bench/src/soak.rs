@@ -5,7 +5,7 @@
 //! end than after the first two minutes is an error.
 
 use crate::client::{Scratch, command};
-use crate::http::{Running, Target, before, free_address, session, start, stateless};
+use crate::http::{Running, Target, before, end_session, free_address, session, start, stateless};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
@@ -175,6 +175,9 @@ async fn stretch(address: &str) -> Result<usize> {
     let mut calls = 0;
     for times in join_all(loads).await {
         calls += times?.len();
+    }
+    for id in [&one, &other] {
+        end_session(address, id).await?;
     }
     Ok(calls)
 }
