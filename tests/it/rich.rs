@@ -567,3 +567,38 @@ fn the_page_shows_the_sources_of_the_example() {
         );
     }
 }
+
+#[test]
+fn a_component_does_not_speak_of_the_resources_of_another() {
+    let home = home();
+    // The same component under other names, which says that a resource of the first one is another.
+    let other = variant(
+        &home,
+        "other",
+        &[
+            ("test_", "tost_"),
+            ("test://", "tost://"),
+            ("other://not-mine", "test://template/"),
+            ("json_schema", "jsun_schema"),
+            ("greet", "grxet"),
+            ("slow_compute", "slqw_compute"),
+            ("failing_job", "fqiling_job"),
+            ("protocol_error_job", "prqtocol_error_job"),
+            ("confirm_delete", "cqnfirm_delete"),
+            ("multi_input", "mqlti_input"),
+        ],
+    );
+    home.load(&other);
+    let mut client = legacy(&home, json!({}));
+    for uri in ["test://template/", "tost://watched-resource"] {
+        let subscribed = client.request("resources/subscribe", json!({ "uri": uri }));
+        assert!(subscribed["error"].is_null(), "{subscribed}");
+    }
+    let called = client.call("tost_resource_update", json!({}));
+    assert_eq!(called["result"]["isError"], false, "{called}");
+    let told = client.notified("notifications/resources/updated");
+    assert_eq!(told["params"]["uri"], "tost://watched-resource");
+    client.call("test_trigger_prompt_change", json!({}));
+    client.notified("notifications/prompts/list_changed");
+    assert!(client.notifications.is_empty(), "{:?}", client.notifications);
+}
