@@ -66,21 +66,15 @@ fn names_of_other_tools_are_not_to_be_had() {
     home.load(&guest("kitchen"));
     home.load(&guest("conformance"));
     let rename = |from: &str, to: &str| home.run(&["tool", "rename", from, to]);
-    refused(
-        &rename("add_add", "kitchen_add"),
-        "which is component `kitchen`'s",
-    );
-    refused(
-        &rename("add_add", "kitchen_other"),
-        "which is component `kitchen`'s",
-    );
+    refused(&rename("add_add", "kitchen_add"), "is component `kitchen`'s");
+    refused(&rename("add_add", "kitchen_other"), "is component `kitchen`'s");
     refused(
         &rename("add_add", "test_simple_text"),
-        "which is component `conformance`'s",
+        "is component `conformance`'s",
     );
     refused(
         &rename("add_add", "load-component"),
-        "a name that Wassette keeps for itself",
+        "is a name that Wassette keeps for itself",
     );
     refused(&rename("add_add", "a b"), "cannot be the name of a tool");
     refused(&rename("nope", "sum"), "unknown tool `nope`");
@@ -89,8 +83,8 @@ fn names_of_other_tools_are_not_to_be_had() {
         "the description is empty",
     );
     assert_eq!(rename("add_add", "sum").code, 0);
-    refused(&rename("kitchen_add", "sum"), "which is component `add`'s");
-    refused(&rename("kitchen_add", "add_add"), "which is component `add`'s");
+    refused(&rename("kitchen_add", "sum"), "is component `add`'s");
+    refused(&rename("kitchen_add", "add_add"), "is component `add`'s");
     // What a component lists itself is called by its own name, whatever it is called here.
     assert_eq!(rename("greet", "hello").code, 0);
     let mut client = Client::initialized(&home, &["--disable-builtin-tools"]);

@@ -429,13 +429,13 @@ fn names_of_others_are_not_to_be_had() {
     let same = variant(&home, "same", &[("Says a text", "Says a book")]);
     refused(
         load(&same),
-        "offers the tool `test_simple_text`, which is component `conformance`'s",
+        "the tool `test_simple_text` is component `conformance`'s",
     );
     home.json(&["component", "unload", "conformance"]);
     let ours = variant(&home, "ours", &[("confirm_delete", "load-component")]);
     refused(
         load(&ours),
-        "offers the tool `load-component`, a name that Wassette keeps for itself",
+        "the tool `load-component` is a name that Wassette keeps for itself",
     );
     let wide = variant(&home, "wide", &[("test://template/{id}", "test://{the-wholeid}")]);
     refused(
@@ -461,7 +461,7 @@ fn names_of_others_are_not_to_be_had() {
     let ran = home.run(&["component", "load", add.to_str().unwrap(), "--name", "test"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     home.json(&["component", "unload", "hidden"]);
-    refused(load(&hidden), "which is component `test`'s");
+    refused(load(&hidden), "is component `test`'s");
 }
 
 #[test]

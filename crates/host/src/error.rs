@@ -193,10 +193,10 @@ pub enum HostError {
         /// Why.
         source: ListError,
     },
-    /// It offers what is another's.
-    #[error("the component offers {what}, {}", taken_by(.by.as_ref()))]
+    /// A name or a URI is another's.
+    #[error("{what} is {}", taken_by(.by.as_ref()))]
     Taken {
-        /// What both offer.
+        /// What was to be had.
         what: String,
         /// The component that has it; none: Wassette itself.
         by: Option<ComponentId>,
@@ -446,7 +446,7 @@ fn named_by(manifest: Option<&Digest>) -> String {
 fn taken_by(id: Option<&ComponentId>) -> String {
     id.map_or_else(
         || "a name that Wassette keeps for itself".to_owned(),
-        |id| format!("which is component `{id}`'s"),
+        |id| format!("component `{id}`'s"),
     )
 }
 

@@ -7,6 +7,8 @@ use crate::Host;
 use crate::catalog::{Catalog, Component};
 use crate::error::HostError;
 use crate::outcome::{Outcome, Presented};
+use crate::rich::taken;
+use crate::update::known;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +74,8 @@ impl Host {
         let catalog = self.catalog();
         let (id, original) = original(&catalog, name)?;
         if let Present::Name(new) = &present {
-            self.check_free(&catalog, (&id, &original), new)?;
+            self.check_name(&catalog, &id, new)?;
+            check_own(known(&catalog, &id)?, &original, new)?;
         }
         let change = |record: &mut Record| {
             let damaged = |reason| HostError::Damaged {
@@ -99,48 +102,23 @@ impl Host {
             is_changed,
         }))
     }
+}
 
-    /// SECURITY: one component must not answer for another; see `rich.rs`.
-    fn check_free(
-        &self,
-        catalog: &Catalog,
-        (id, original): (&ComponentId, &ToolName),
-        new: &ToolName,
-    ) -> Result<(), HostError> {
-        let what = || format!("the tool `{new}`");
-        if self
-            .inner
-            .config
-            .reserved
-            .iter()
-            .any(|name| *name == new.as_str())
-        {
-            return Err(HostError::Taken {
-                what: what(),
-                by: None,
-            });
-        }
-        let begins = new.as_str().split_once('_').map(|(begin, _)| begin);
-        let owns = |component: &Component| {
-            let is_other = component.id != *id;
-            let says = component
-                .contract_tools
-                .iter()
-                .any(|tool| tool.name == *new && (is_other || tool.name != *original));
-            let shows = component
-                .tools
-                .iter()
-                .any(|tool| tool.tool.name == *new && (is_other || tool.original != *original));
-            says || shows || (is_other && begins == Some(component.id.as_str()))
-        };
-        match catalog.components().find(|component| owns(component)) {
-            Some(component) => Err(HostError::Taken {
-                what: what(),
-                by: Some(component.id.clone()),
-            }),
-            None => Ok(()),
-        }
+/// Refuses a name that another tool of the same component has.
+fn check_own(component: &Component, original: &ToolName, new: &ToolName) -> Result<(), HostError> {
+    let mut said = component
+        .contract_tools
+        .iter()
+        .map(|tool| (&tool.name, &tool.name));
+    let mut shown = component
+        .tools
+        .iter()
+        .map(|tool| (&tool.tool.name, &tool.original));
+    let is_taken = |(name, of): (&ToolName, &ToolName)| name == new && of != original;
+    if said.any(is_taken) || shown.any(is_taken) {
+        return Err(taken(format!("the tool `{new}`"), Some(&component.id)));
     }
+    Ok(())
 }
 
 /// Whose a tool is, and what its component calls it.

@@ -14,7 +14,7 @@ use wassette_policy::{Authority, Policy};
 use wassette_sandbox::{Control, Invocation, Prepared};
 use wassette_store::{Artifact, ComponentId};
 use wassette_wit::rich::{Export, Exports, Offers};
-use wassette_wit::{Function, Tool, Type, Value, encode};
+use wassette_wit::{Function, ToolName, Type, Value, encode};
 
 /// How long a component may take to say what it has: each of its lists.
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -125,53 +125,54 @@ impl Host {
     pub(crate) fn check_claims(&self, candidate: &Candidate) -> Result<(), HostError> {
         let Candidate { id, contract, .. } = candidate;
         let catalog = self.catalog();
-        let others: Vec<&Component> = catalog.components().filter(|other| other.id != *id).collect();
         let mut names = BTreeSet::new();
         // SECURITY: of two that share a name, one would be compared with the next version and the other one called.
         if let Some(tool) = contract.tools.iter().find(|tool| !names.insert(&tool.name)) {
             return Err(taken(format!("the tool `{}`", tool.name), Some(id)));
         }
-        let rich = contract.tools.iter().filter(|tool| tool.rich.is_some());
-        for tool in rich {
-            if self
-                .inner
-                .config
-                .reserved
-                .iter()
-                .any(|name| *name == tool.name.as_str())
-            {
-                return Err(taken(format!("the tool `{}`", tool.name), None));
-            }
-            if let Some(other) = others.iter().find(|other| owns_name(other, tool)) {
-                return Err(taken(format!("the tool `{}`", tool.name), Some(&other.id)));
-            }
+        for tool in contract.tools.iter().filter(|tool| tool.rich.is_some()) {
+            self.check_name(&catalog, id, &tool.name)?;
         }
-        for other in others {
+        for other in catalog.components().filter(|other| other.id != *id) {
             if let Some(what) = contract.rich.offers.clash(&other.rich.offers) {
                 return Err(taken(what, Some(&other.id)));
             }
         }
         Ok(())
     }
+
+    /// Refuses a name without a prefix that is our own or another component's, or looks like that.
+    pub(crate) fn check_name(
+        &self,
+        catalog: &Catalog,
+        id: &ComponentId,
+        name: &ToolName,
+    ) -> Result<(), HostError> {
+        let what = || format!("the tool `{name}`");
+        if self.inner.config.reserved.contains(&name.as_str()) {
+            return Err(taken(what(), None));
+        }
+        let mut others = catalog.components().filter(|other| other.id != *id);
+        match others.find(|other| owns_name(other, name)) {
+            Some(other) => Err(taken(what(), Some(&other.id))),
+            None => Ok(()),
+        }
+    }
 }
 
-fn taken(what: String, by: Option<&ComponentId>) -> HostError {
+pub(crate) fn taken(what: String, by: Option<&ComponentId>) -> HostError {
     HostError::Taken {
         what,
         by: by.cloned(),
     }
 }
 
-/// Whether a name is that of a tool of this component, or looks like one.
-fn owns_name(component: &Component, tool: &Tool) -> bool {
-    let name = tool.name.as_str();
-    let begins = name.split_once('_').map(|(begin, _)| begin);
+/// Whether a name is that of a tool of this component, as it says or as it is shown, or looks like one.
+fn owns_name(component: &Component, name: &ToolName) -> bool {
+    let begins = name.as_str().split_once('_').map(|(begin, _)| begin);
     begins == Some(component.id.as_str())
-        || component
-            .contract_tools
-            .iter()
-            .any(|tool| tool.name.as_str() == name)
-        || component.tools.iter().any(|tool| tool.tool.name.as_str() == name)
+        || component.contract_tools.iter().any(|tool| tool.name == *name)
+        || component.tools.iter().any(|tool| tool.tool.name == *name)
 }
 
 /// A value as JSON.

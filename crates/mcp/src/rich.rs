@@ -45,7 +45,6 @@ const RESPONSES_MAX: usize = 64;
 pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) actor: Actor,
-    pub(crate) capabilities: Vec<Capability>,
     pub(crate) caller: Arc<Caller>,
     /// Of a client that is asked while its request is open. Others get questions as a result.
     pub(crate) asked: Option<Peer<RoleServer>>,
@@ -64,6 +63,14 @@ pub(crate) struct ToolCall {
     pub(crate) name: String,
     pub(crate) arguments: JsonObject,
     pub(crate) continued: Continued,
+}
+
+/// What is called with what: a state is good for that alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Called<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) arguments: &'a Json,
 }
 
 /// How far a request has come.
@@ -138,27 +145,6 @@ pub(crate) fn is_modern(ctx: &RequestContext<RoleServer>) -> bool {
     version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-impl Continued {
-    /// What the component is called with. A state that is not ours ends the request.
-    fn resume(self, seal: &Seal, binding: &Binding) -> Result<Option<Resume>, Trouble> {
-        if self.responses.is_none() && self.state.is_none() {
-            return Ok(None);
-        }
-        let responses = self.responses.unwrap_or_default();
-        if responses.len() > RESPONSES_MAX {
-            let text = format!("invalid arguments: more than {RESPONSES_MAX} input responses");
-            return Err(Trouble::Protocol(ErrorData::invalid_params(text, None)));
-        }
-        let state = self.state.map(|state| seal.open(&state, binding)).transpose();
-        let state =
-            state.map_err(|bad| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None)))?;
-        Ok(Some(Resume {
-            responses: responses.into_iter().map(response).collect(),
-            state,
-        }))
-    }
-}
-
 fn response((key, value): (String, Json)) -> InputResponse {
     InputResponse {
         key,
@@ -218,14 +204,16 @@ impl Exchange {
     }
 
     fn can_wait(&self) -> bool {
-        self.is_modern() && self.capabilities.contains(&Capability::Tasks)
+        self.is_modern() && self.caller.capabilities.contains(&Capability::Tasks)
     }
 
     /// Questions that this client can answer, and that can be told apart.
     fn checked(&self, required: InputRequired) -> Result<InputRequired, Trouble> {
         questions::check(&required).map_err(Trouble::Component)?;
         let needs = required.requests.iter().map(|request| request.question.needs());
-        let mut missing: Vec<Capability> = needs.filter(|need| !self.capabilities.contains(need)).collect();
+        let mut missing: Vec<Capability> = needs
+            .filter(|need| !self.caller.capabilities.contains(need))
+            .collect();
         missing.sort_unstable();
         missing.dedup();
         if missing.is_empty() {
@@ -235,33 +223,55 @@ impl Exchange {
         }
     }
 
+    /// What the component is called with. A state that is not ours ends the request.
+    fn resume(&self, continued: Continued, called: &Called<'_>) -> Result<Option<Resume>, Trouble> {
+        let Continued { responses, state } = continued;
+        if responses.is_none() && state.is_none() {
+            return Ok(None);
+        }
+        let responses = responses.unwrap_or_default();
+        if responses.len() > RESPONSES_MAX {
+            let text = format!("invalid arguments: more than {RESPONSES_MAX} input responses");
+            return Err(Trouble::Protocol(ErrorData::invalid_params(text, None)));
+        }
+        let open = |state: String| {
+            let opened = self.seal()?.open(&state, &self.binding(called));
+            opened.map_err(|bad| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None)))
+        };
+        Ok(Some(Resume {
+            responses: responses.into_iter().map(response).collect(),
+            state: state.map(open).transpose()?,
+        }))
+    }
+
+    /// Questions as a result, with the state that the client is to bring again.
+    fn ask(&self, required: InputRequired, called: &Called<'_>) -> Result<InputRequiredResult, Trouble> {
+        let InputRequired { requests, state } = required;
+        let seal = |state: String| {
+            let sealed = self.seal()?.seal(&state, &self.binding(called));
+            sealed.map_err(|large| Trouble::Protocol(ErrorData::internal_error(large.to_string(), None)))
+        };
+        let requests = questions::requests(requests)?;
+        Ok(InputRequiredResult::new(
+            Some(requests),
+            state.map(seal).transpose()?,
+        ))
+    }
+
     fn seal(&self) -> Result<&Seal, Trouble> {
         self.shared.seal().map_err(Trouble::Host)
     }
 
-    fn ask(&self, required: InputRequired, binding: &Binding) -> Result<InputRequiredResult, Trouble> {
-        let InputRequired { requests, state } = required;
-        let requests = questions::requests(requests)?;
-        let seal = self.seal()?;
-        let state = state.map(|state| seal.seal(&state, binding)).transpose();
-        let state =
-            state.map_err(|large| Trouble::Protocol(ErrorData::internal_error(large.to_string(), None)))?;
-        Ok(InputRequiredResult::new(Some(requests), state))
-    }
-
-    fn binding(&self, method: &str, name: &str, arguments: &Json) -> Binding {
+    fn binding(&self, called: &Called<'_>) -> Binding {
         let principal = match &self.actor {
             Actor::Operator => "operator",
             Actor::Agent { principal } => principal,
         };
         let catalog = self.shared.host.catalog();
-        let component = self
-            .caller
-            .component
-            .as_ref()
-            .and_then(|id| catalog.component(id));
+        let id = self.caller.component.as_ref();
+        let component = id.and_then(|id| catalog.component(id));
         let component = component.map_or_else(String::new, |it| format!("{}@{}", it.id, it.digest));
-        Binding::new((principal, &component), method, name, arguments)
+        Binding::new((principal, &component), called)
     }
 }
 

@@ -1,13 +1,16 @@
 //! From what a component gives to the answer of each request.
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResponse, CallToolResult, GetPromptResponse, ReadResourceResponse};
-use serde_json::Value as Json;
+use rmcp::model::{
+    CallToolResponse, CallToolResult, GetPromptResponse, InputRequiredResult, ReadResourceResponse,
+};
+use serde_json::{Value as Json, json};
 use wassette_host::{Answer, CallReport, CallResult, Target};
 use wassette_wit::rich::{Failure, PromptOutcome, ReadOutcome, ToolOutcome};
 
 use super::{
-    Came, Continued, Exchange, ToolCall, Trouble, content, failure, missing_capabilities, no_resource, tasks,
+    Called, Came, Continued, Exchange, ToolCall, Trouble, content, failure, missing_capabilities,
+    no_resource, tasks,
 };
 use crate::wire;
 
@@ -31,15 +34,19 @@ impl Exchange {
             continued,
         } = call;
         let arguments = Json::Object(arguments);
-        let binding = self.binding("tools/call", &name, &arguments);
-        let resume = continued.resume(self.seal()?, &binding)?;
+        let called = Called {
+            method: "tools/call",
+            name: &name,
+            arguments: &arguments,
+        };
+        let resume = self.resume(continued, &called)?;
         let target = Target::Tool {
             name: &name,
             arguments: &arguments,
         };
         match self.rounds(target, resume).await? {
             Came::Report(report) => Ok(self.tool_result(*report)?.into()),
-            Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
+            Came::Ask(required) => Ok(self.ask(required, &called)?.into()),
             Came::Later(state) => Ok(tasks::begin(self, (name, arguments), state)?.into()),
         }
     }
@@ -77,26 +84,20 @@ impl Exchange {
         arguments: &[(String, String)],
         continued: Continued,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let binding = self.binding("prompts/get", name, &serde_json::json!(arguments));
-        let work = async {
-            let resume = continued.resume(self.seal()?, &binding)?;
-            match self.rounds(Target::Prompt { name, arguments }, resume).await? {
-                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
-                Came::Report(report) => match report.result {
-                    CallResult::Answer(Answer::Prompt(PromptOutcome::Done(done))) => {
-                        Ok(content::prompt_result(done).into())
-                    }
-                    other @ (CallResult::Done
-                    | CallResult::Value(_)
-                    | CallResult::Answer(_)
-                    | CallResult::Refused(_)
-                    | CallResult::Failed(_)) => Err(self.no_answer(other)),
-                },
-                Came::Later(_) => Err(Trouble::Component("gives no prompt")),
+        let called = Called {
+            method: "prompts/get",
+            name,
+            arguments: &json!(arguments),
+        };
+        let target = Target::Prompt { name, arguments };
+        let take = |result| {
+            if let CallResult::Answer(Answer::Prompt(PromptOutcome::Done(done))) = result {
+                Ok(content::prompt_result(done).into())
+            } else {
+                Err(self.no_answer(result))
             }
         };
-        work.await
-            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
+        self.answered((target, &called), continued, take).await
     }
 
     /// `resources/read`.
@@ -105,29 +106,41 @@ impl Exchange {
         uri: &str,
         continued: Continued,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let binding = self.binding("resources/read", uri, &Json::Null);
-        let work = async {
-            let resume = continued.resume(self.seal()?, &binding)?;
-            match self.rounds(Target::Resource { uri }, resume).await? {
-                Came::Ask(required) => Ok(self.ask(required, &binding)?.into()),
-                Came::Report(report) => match report.result {
-                    CallResult::Answer(Answer::Resource(ReadOutcome::Done(read))) => {
-                        Ok(content::read_result(read).into())
-                    }
-                    CallResult::Refused(Failure::NotFound(text)) => {
-                        Err(Trouble::Protocol(no_resource(uri, text)))
-                    }
-                    other @ (CallResult::Done
-                    | CallResult::Value(_)
-                    | CallResult::Answer(_)
-                    | CallResult::Refused(_)
-                    | CallResult::Failed(_)) => Err(self.no_answer(other)),
-                },
-                Came::Later(_) => Err(Trouble::Component("gives no resource")),
+        let called = Called {
+            method: "resources/read",
+            name: uri,
+            arguments: &Json::Null,
+        };
+        let take = |result| {
+            if let CallResult::Answer(Answer::Resource(ReadOutcome::Done(read))) = result {
+                Ok(content::read_result(read).into())
+            } else if let CallResult::Refused(Failure::NotFound(text)) = result {
+                Err(Trouble::Protocol(no_resource(uri, text)))
+            } else {
+                Err(self.no_answer(result))
             }
         };
-        work.await
-            .map_err(|trouble: Trouble| trouble.into_error(self.is_modern()))
+        self.answered((Target::Resource { uri }, &called), continued, take)
+            .await
+    }
+
+    /// Calls, and gives what `take` makes of the result, or the questions.
+    async fn answered<R: From<InputRequiredResult>>(
+        &self,
+        (target, called): (Target<'_>, &Called<'_>),
+        continued: Continued,
+        take: impl FnOnce(CallResult) -> Result<R, Trouble>,
+    ) -> Result<R, ErrorData> {
+        let work = async {
+            let resume = self.resume(continued, called)?;
+            match self.rounds(target, resume).await? {
+                Came::Ask(required) => Ok(self.ask(required, called)?.into()),
+                Came::Report(report) => take(report.result),
+                Came::Later(_) => Err(Trouble::Component("puts off what is no tool")),
+            }
+        };
+        let answered: Result<R, Trouble> = work.await;
+        answered.map_err(|trouble| trouble.into_error(self.is_modern()))
     }
 
     /// What a call gave where it should have given an answer.

@@ -177,7 +177,10 @@ pub(crate) fn tool_result(result: rich::ToolResult) -> CallToolResult {
 /// The result of a tool in the rich world as clients get it.
 #[must_use]
 pub fn tool_result_json(result: rich::ToolResult) -> Json {
-    serde_json::to_value(tool_result(result)).unwrap_or_default()
+    let mut made = tool_result(result);
+    // It tells apart what can come in its place, and here nothing can.
+    made.result_type = None;
+    serde_json::to_value(made).unwrap_or_default()
 }
 
 pub(crate) fn prompt_result(result: rich::PromptResult) -> GetPromptResult {

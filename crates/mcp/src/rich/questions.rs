@@ -126,3 +126,73 @@ fn server_request(request: InputRequest) -> Result<ServerRequest, Trouble> {
         _ => Err(Trouble::Component("asks what cannot be asked")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+    use wassette_wit::rich::{ElicitForm, ElicitUrl, JsonText};
+
+    fn asked(keys: &[&str]) -> InputRequired {
+        let request = |key: &&str| Asked {
+            key: (*key).to_owned(),
+            question: Question::ListRoots,
+        };
+        InputRequired {
+            requests: keys.iter().map(request).collect(),
+            state: None,
+        }
+    }
+
+    #[test]
+    fn questions_are_some_and_can_be_told_apart() {
+        assert_eq!(check(&asked(&["a", "b"])), Ok(()));
+        let many: Vec<String> = (0..=REQUESTS_MAX).map(|key| key.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(check(&asked(&many[1..])), Ok(()));
+        for wrong in [&[][..], &["a", "a"], &[""], &["k".repeat(201).as_str()], &many] {
+            assert!(check(&asked(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+
+    fn sample(change: &[(&str, Json)]) -> Result<InputRequest, Trouble> {
+        let text = json!({"role": "user", "content": {"type": "text", "text": "x"}});
+        let mut params = json!({"messages": [text], "maxTokens": 1});
+        for (key, value) in change {
+            params[*key] = value.clone();
+        }
+        request(Question::Sample(JsonText(params)))
+    }
+
+    #[test]
+    fn what_the_protocol_does_not_have_is_not_asked() {
+        let page = |url: &str| {
+            request(Question::ElicitUrl(ElicitUrl {
+                message: String::new(),
+                url: url.to_owned(),
+                elicitation_id: "1".to_owned(),
+            }))
+        };
+        assert!(page("https://example.com/a").is_ok());
+        for url in ["http://example.com", "javascript:alert(1)", "file:///etc", "x"] {
+            assert!(page(url).is_err(), "{url}");
+        }
+        let form = |schema: Json| {
+            request(Question::ElicitForm(ElicitForm {
+                message: String::new(),
+                schema: JsonText(schema),
+            }))
+        };
+        assert!(form(json!({"type": "object", "properties": {"a": {"type": "boolean"}}})).is_ok());
+        assert!(form(json!([])).is_err());
+        assert!(sample(&[("maxTokens", json!("many"))]).is_err());
+        assert!(
+            sample(&[("tools", json!([]))]).is_err(),
+            "no tools for the client's model"
+        );
+        let sampled = sample(&[("includeContext", json!("allServers"))]).unwrap();
+        let sampled = serde_json::to_value(sampled).unwrap();
+        assert_eq!(sampled["params"]["maxTokens"], 1);
+        assert!(sampled["params"]["includeContext"].is_null(), "{sampled}");
+    }
+}

@@ -11,7 +11,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::{Value as Json, json};
+use serde_json::json;
+
+use super::Called;
 
 /// How long a state is good. A person has to think, and perhaps to log in somewhere.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -52,11 +54,11 @@ pub(crate) struct Binding(Vec<u8>);
 
 impl Binding {
     /// Whose call it is, of which version of which component, and of what with what.
-    pub(crate) fn new(whose: (&str, &str), method: &str, name: &str, arguments: &Json) -> Self {
-        let mut arguments = arguments.clone();
+    pub(crate) fn new((principal, component): (&str, &str), called: &Called<'_>) -> Self {
+        let Called { method, name, .. } = called;
+        let mut arguments = called.arguments.clone();
         // Clients may write the same object in another order.
         arguments.sort_all_objects();
-        let (principal, component) = whose;
         let call = json!([principal, component, method, name, arguments]).to_string();
         Self(digest(&SHA256, call.as_bytes()).as_ref().to_vec())
     }
@@ -132,9 +134,19 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value as Json;
 
     fn binding(principal: &str, name: &str, arguments: Json) -> Binding {
-        Binding::new((principal, "notes@1"), "tools/call", name, &arguments)
+        bound(principal, "notes@1", name, &arguments)
+    }
+
+    fn bound(principal: &str, component: &str, name: &str, arguments: &Json) -> Binding {
+        let called = Called {
+            method: "tools/call",
+            name,
+            arguments,
+        };
+        Binding::new((principal, component), &called)
     }
 
     #[test]
@@ -150,7 +162,7 @@ mod tests {
             assert_eq!(seal.open(&token, &other), Err(BadState));
         }
         let arguments = json!({"file": "a", "now": true});
-        let version = Binding::new(("ann", "notes@2"), "tools/call", "delete", &arguments);
+        let version = bound("ann", "notes@2", "delete", &arguments);
         assert_eq!(seal.open(&token, &version), Err(BadState));
         assert_eq!(Seal::new(&[8; 32]).open(&token, &own), Err(BadState));
         let same = binding("ann", "delete", json!({"now": true, "file": "a"}));

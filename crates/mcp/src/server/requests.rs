@@ -148,10 +148,9 @@ impl Server {
             caller: Arc::new(Caller {
                 shared: Arc::clone(&self.shared),
                 component,
-                capabilities: capabilities.clone(),
+                capabilities,
                 speaker,
             }),
-            capabilities,
             asked: (!is_modern).then(|| ctx.peer.clone()),
         };
         (exchange, forwarding)

@@ -36,9 +36,9 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 pub struct Annotations {
     pub audience: Vec<Role>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
 }
 
@@ -54,10 +54,10 @@ pub enum Theme {
 pub struct Icon {
     #[serde(deserialize_with = "data_uri")]
     pub src: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     pub sizes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub theme: Option<Theme>,
 }
 
@@ -91,10 +91,10 @@ pub enum ResourceBody {
 #[serde(rename_all = "kebab-case")]
 pub struct ResourceContents {
     pub uri: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     pub body: ResourceBody,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -103,18 +103,18 @@ pub struct ResourceContents {
 pub struct ResourceInfo {
     pub uri: String,
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
     pub icons: Vec<Icon>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -132,9 +132,9 @@ pub enum ContentBody {
 #[serde(rename_all = "kebab-case")]
 pub struct Content {
     pub body: ContentBody,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -197,7 +197,7 @@ pub struct InputRequest {
 pub struct InputRequired {
     pub requests: Vec<InputRequest>,
     /// Base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
 
@@ -213,7 +213,7 @@ pub struct InputResponse {
 pub struct Resume {
     pub responses: Vec<InputResponse>,
     /// Base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
 
@@ -231,14 +231,11 @@ pub enum Failure {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct ListedTool {
     pub(super) name: String,
-    #[serde(default)]
     pub(super) title: Option<String>,
     pub(super) description: String,
     pub(super) input_schema: JsonText,
-    #[serde(default)]
     pub(super) output_schema: Option<JsonText>,
     pub(super) icons: Vec<Icon>,
-    #[serde(default)]
     pub(super) meta: Option<JsonText>,
 }
 
@@ -246,10 +243,10 @@ pub(super) struct ListedTool {
 #[serde(rename_all = "kebab-case")]
 pub struct ToolResult {
     pub content: Vec<Content>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub structured: Option<JsonText>,
     pub is_error: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -266,9 +263,9 @@ pub enum ToolOutcome {
 #[serde(rename_all = "kebab-case")]
 pub struct PromptArgument {
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub required: bool,
 }
@@ -277,13 +274,13 @@ pub struct PromptArgument {
 #[serde(rename_all = "kebab-case")]
 pub struct Prompt {
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub arguments: Vec<PromptArgument>,
     pub icons: Vec<Icon>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -297,10 +294,10 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PromptResult {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub messages: Vec<Message>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -316,16 +313,16 @@ pub enum PromptOutcome {
 pub struct ResourceTemplate {
     pub uri_template: String,
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     pub icons: Vec<Icon>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<JsonText>,
 }
 
@@ -347,7 +344,7 @@ pub enum Reference {
 #[serde(rename_all = "kebab-case")]
 pub struct Completions {
     pub values: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
     pub has_more: bool,
 }
