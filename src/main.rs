@@ -10,6 +10,8 @@ mod lock;
 mod logging;
 mod logins;
 mod manifest;
+#[cfg(unix)]
+mod others;
 mod output;
 #[cfg(unix)]
 mod socket;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
-    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Names, Token,
+    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Membership, Names, Token,
 };
 
 /// Where is listened unless told otherwise.
@@ -54,6 +54,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     let address = listener.address();
     let host = variables::open(config, &args.run.variables).await?;
     let access = access(config, args, &place, &host)?;
+    let (membership, _socket_of_process) = join(config);
     let options = HttpOptions {
         names: names(args, &place)?,
         access,
@@ -64,6 +65,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
         connections_max: CONNECTIONS_MAX,
         sessions_max: SESSIONS_MAX,
         body_bytes_max: BODY_BYTES_MAX,
+        membership,
     };
     let builtins = builtins(&args.run, args.enable_builtin_tools);
     let admin = match args.admin_address {
@@ -82,6 +84,25 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
         served = server.serve(listener, admin, stop) => served.map_err(Exit::failed),
         never = async { loading.await; host.follow_feeds().await } => match never {},
     }
+}
+
+/// Lets other processes that serve the same store reach this one. Without that it serves alone.
+#[cfg(unix)]
+fn join(config: &Config) -> (Option<Membership>, Option<Socket>) {
+    match crate::others::join(&config.component_dir.value) {
+        Ok((membership, file)) => (Some(membership), Some(file)),
+        Err(error) => {
+            note(&format!(
+                "sessions and tasks are known to this process alone, should others serve the same store: {error}"
+            ));
+            (None, None)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn join(_config: &Config) -> (Option<Membership>, Option<Socket>) {
+    (None, None)
 }
 
 /// Loads what the manifest says, and only then is ready. What cannot be had now may be had later.

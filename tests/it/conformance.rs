@@ -1,6 +1,7 @@
 //! The official conformance suite against the program, for both revisions of the protocol that it knows, through one
 //! WebAssembly component (`tests/guests/conformance`): every scenario passes, those that are not scored as well.
 
+use crate::balancer::Balanced;
 use crate::http::Server;
 use crate::support::{Home, Ran, guest};
 use std::path::Path;
@@ -12,26 +13,56 @@ type Row = (String, usize, usize);
 /// Scenarios that have no checks in this version of the suite.
 const EMPTY: [&str; 1] = ["tasks-status-notifications"];
 
+/// The numbers are those of the suite as it is: fewer would mean that it ended early.
+const STATELESS: (&str, usize, usize) = ("2026-07-28", 50, 196);
+const WITH_A_HANDSHAKE: (&str, usize, usize) = ("2025-11-25", 33, 83);
+
 #[test]
 fn a_server_of_the_stateless_era_conforms() {
-    check("2026-07-28", 50, 196);
+    check_server(STATELESS);
 }
 
 #[test]
 fn a_server_of_the_era_with_a_handshake_conforms() {
-    check("2025-11-25", 33, 83);
+    check_server(WITH_A_HANDSHAKE);
 }
 
-/// The numbers are those of the suite as it is: fewer would mean that it ended early.
-#[track_caller]
-fn check(revision: &str, scenarios: usize, checks: usize) {
+#[test]
+fn two_processes_behind_a_balancer_conform_in_the_stateless_era() {
+    check_balanced(STATELESS);
+}
+
+#[test]
+fn two_processes_behind_a_balancer_conform_in_the_era_with_a_handshake() {
+    check_balanced(WITH_A_HANDSHAKE);
+}
+
+fn home() -> Home {
     let home = Home::new();
     home.load(&guest("conformance"));
+    home
+}
+
+#[track_caller]
+fn check_server(expected: (&str, usize, usize)) {
+    let home = home();
     // The suite cannot send a token.
-    let server = Server::start(&home, &["--no-auth"]);
-    let url = format!("http://{}/mcp", server.address);
+    let server = Server::open(&home, &[]);
+    check(&home, &server.address, expected);
+}
+
+#[track_caller]
+fn check_balanced(expected: (&str, usize, usize)) {
+    let home = home();
+    let balanced = Balanced::start(&home, &[]);
+    check(&home, &balanced.address, expected);
+}
+
+#[track_caller]
+fn check(home: &Home, address: &str, (revision, scenarios, checks): (&str, usize, usize)) {
+    let url = format!("http://{address}/mcp");
     let results = home.path().join("conformance");
-    let ran = suite(&home, &url, revision, &results);
+    let ran = suite(home, &url, revision, &results);
     let found = summary(&ran.stdout);
     let count = |side: fn(&Row) -> usize| found.iter().map(side).sum::<usize>();
     println!(

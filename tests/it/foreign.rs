@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod balancer;
 mod conformance;
 #[allow(
     dead_code,

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+mod balanced;
 mod load;
 mod oauth;
 mod server;
@@ -339,6 +340,38 @@ fn a_client_that_goes_away_stops_its_call() {
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}});
     assert_eq!(server.post(&headers, &cancel).status, 202);
     eventually("both calls were ended", || told(&home, "cancelled") >= 2);
+}
+
+#[test]
+fn two_requests_of_a_session_with_the_same_id_are_not_answered_by_each_other() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    home.load(&home.wat("add"));
+    let server = Server::open(&home, &[]);
+    let (session, other) = (server.session(&[]), server.session(&[]));
+    let headers = [("Mcp-Session-Id", session.as_str())];
+    let call = |tool: &str, arguments: Json| json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+    let sleep = call("hostile_sleep", json!({"ms": 700})).to_string();
+    let sleeping = server.send("POST /mcp", &headers, sleep.as_bytes());
+    eventually("the call runs", || told(&home, "call.begin") >= 1);
+    let add = call("add_add", json!({"a": 1, "b": 2}));
+    let refused = server.post(&headers, &add);
+    assert_eq!(
+        (refused.status, refused.message()["error"]["code"].clone()),
+        (400, json!(-32600))
+    );
+    // Another session counts for itself, and so does the same one when it is answered.
+    let elsewhere = server.post(&[("Mcp-Session-Id", other.as_str())], &add);
+    assert_eq!(
+        elsewhere.message()["result"]["structuredContent"],
+        json!({"result": 3})
+    );
+    assert_eq!(read(sleeping).message()["id"], 9);
+    let again = server.post(&headers, &add);
+    assert_eq!(
+        again.message()["result"]["structuredContent"],
+        json!({"result": 3})
+    );
 }
 
 #[test]

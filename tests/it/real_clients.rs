@@ -1,13 +1,14 @@
 //! Other people's MCP clients against the program: what they make of its lists and results, in each era they speak.
 
+use crate::balancer::Balanced;
 use crate::http::Server;
 use crate::support::{Client, Home, Ran, guest, root};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The components that are shipped, and one with every type there is.
-const COMPONENTS: [&str; 5] = ["fetch", "filesystem", "kitchen", "text", "time"];
+/// The components that are shipped, one with every type there is, and one of the rich world.
+const COMPONENTS: [&str; 6] = ["conformance", "fetch", "filesystem", "kitchen", "text", "time"];
 
 #[test]
 fn inspector_finds_no_fault_in_a_list() {
@@ -117,12 +118,23 @@ macro_rules! rounds {
 
             #[test]
             fn makes_the_round_over_pipes() {
-                check($client, false);
+                check($client, |_home| (env!("CARGO_BIN_EXE_wassette").to_owned(), ()));
             }
 
             #[test]
             fn makes_the_round_over_http() {
-                check($client, true);
+                check($client, |home| {
+                    let server = Server::open(home, &["--enable-builtin-tools"]);
+                    (format!("http://{}/mcp", server.address), server)
+                });
+            }
+
+            #[test]
+            fn makes_the_round_through_a_balancer() {
+                check($client, |home| {
+                    let balanced = Balanced::start(home, &["--enable-builtin-tools"]);
+                    (format!("http://{}/mcp", balanced.address), balanced)
+                });
             }
         })*
     };
@@ -183,9 +195,10 @@ fn calls() -> Vec<(Json, Json)> {
     ]
 }
 
-/// Has a client list, call, load and unload, and compares everything it saw.
+/// Has a client list, call, load and unload, and compares everything it saw. It is told where the server is, which
+/// lives as long as what comes with that.
 #[track_caller]
-fn check(mut client: Command, over_http: bool) {
+fn check<S>(mut client: Command, serve: impl FnOnce(&Home) -> (String, S)) {
     let home = Home::new();
     home.load(&guest("kitchen"));
     home.wat("add");
@@ -204,12 +217,8 @@ fn check(mut client: Command, over_http: bool) {
         "load": ["load-component", { "path": "./add.wasm" }],
         "unload": ["unload-component", { "id": "add" }],
     });
-    let server = over_http.then(|| Server::open(&home, &["--enable-builtin-tools"]));
-    match &server {
-        Some(server) => client.arg(format!("http://{}/mcp", server.address)),
-        None => client.arg(env!("CARGO_BIN_EXE_wassette")),
-    };
-    client.env("ROUND", round.to_string());
+    let (place, _server) = serve(&home);
+    client.arg(place).env("ROUND", round.to_string());
     let ran = run(&home, &mut client);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
     let seen: Json = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.stdout));
@@ -238,7 +247,7 @@ fn python(era: &str) -> Command {
     command
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     root().join("tests/it/clients").join(name)
 }
 
@@ -265,7 +274,7 @@ fn run(home: &Home, client: &mut Command) -> Ran {
     Ran::of(client.stdin(Stdio::null()).output().unwrap())
 }
 
-fn node() -> Command {
+pub(crate) fn node() -> Command {
     let program = node_tools().join("node/bin/node");
     let mut command = clean(&program.with_extension(std::env::consts::EXE_EXTENSION));
     command.env("WASSETTE_NODE_TOOLS", node_tools());

@@ -385,6 +385,17 @@ impl Host {
         key.map_err(|source| HostError::Store { source })
     }
 
+    /// Whether this is the first use of what is good once, until then (in seconds since 1970), in all processes that
+    /// share the store.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Store`] when that cannot be written down; it is then to be taken for used.
+    pub async fn first_use(&self, name: [u8; 12], good_until: u64) -> Result<bool, HostError> {
+        let first = self.inner.store.first_use(name, good_until).await;
+        first.map_err(|source| HostError::Store { source })
+    }
+
     /// Closes the store. Dropping the host does the same a little later; nothing is lost either way.
     pub async fn close(&self) {
         self.inner.store.close().await;

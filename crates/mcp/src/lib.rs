@@ -11,6 +11,7 @@ mod listing;
 mod message;
 mod news;
 mod notes;
+mod process;
 mod rich;
 mod search;
 mod server;
@@ -29,9 +30,10 @@ use wassette_host::Host;
 
 pub use crate::builtin::Builtin;
 pub use crate::http::{
-    Access, AccountLimits, ENDPOINT, FetchKeys, HttpOptions, HttpServer, Issuer, IssuerError, Listener,
-    Names, ParseNameError, ParseTokenError, TlsError, Token,
+    Access, AccountLimits, Connection, ENDPOINT, FetchKeys, HttpOptions, HttpServer, Issuer, IssuerError,
+    Listener, Membership, Names, Others, ParseNameError, ParseTokenError, TlsError, Token,
 };
+pub use crate::process::ProcessName;
 pub use crate::rich::tool_result_json;
 use crate::server::Server;
 pub use crate::shared::ServerOptions;
@@ -79,7 +81,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let ends = Ends::default();
-    let shared = Shared::new(host, options, ends.input_ended.clone());
+    let shared = Shared::new(host, options, None, ends.input_ended.clone());
     let refreshing = tokio::spawn({
         let shared = Arc::clone(&shared);
         async move { shared.refresh().await }

@@ -127,7 +127,7 @@ struct News {
 }
 
 impl News {
-    fn add(&mut self, signal: Signal) {
+    fn add(&mut self, signal: Signal, wanted: &Wanted) {
         match signal {
             Signal::Changed(list) => {
                 self.lists.insert(list);
@@ -135,6 +135,7 @@ impl News {
             Signal::Updated(uri) => {
                 self.resources.insert(uri);
             }
+            Signal::Everything => self.add_everything(wanted),
         }
     }
 
@@ -233,7 +234,7 @@ impl Shared {
                     return;
                 },
                 signal = signals.recv() => match signal {
-                    Ok(signal) => news.add(signal),
+                    Ok(signal) => news.add(signal, &wanted),
                     Err(broadcast::error::RecvError::Lagged(_)) => news.add_everything(&wanted),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
@@ -242,7 +243,7 @@ impl Shared {
             changed.mark_unchanged();
             loop {
                 match signals.try_recv() {
-                    Ok(signal) => news.add(signal),
+                    Ok(signal) => news.add(signal, &wanted),
                     Err(broadcast::error::TryRecvError::Lagged(_)) => news.add_everything(&wanted),
                     Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
                         break;

@@ -28,7 +28,7 @@ pub(crate) use content::{
     capabilities, completion, failure, missing_capabilities, no_resource, prompt, prompt_arguments, resource,
     rich_tool, template,
 };
-pub(crate) use seal::{Binding, Seal};
+pub(crate) use seal::{BadState, Binding, Seal};
 pub(crate) use tasks::Tasks;
 
 use crate::shared::Shared;
@@ -224,7 +224,7 @@ impl Exchange {
     }
 
     /// What the component is called with. A state that is not ours ends the request.
-    fn resume(&self, continued: Continued, called: &Called<'_>) -> Result<Option<Resume>, Trouble> {
+    async fn resume(&self, continued: Continued, called: &Called<'_>) -> Result<Option<Resume>, Trouble> {
         let Continued { responses, state } = continued;
         if responses.is_none() && state.is_none() {
             return Ok(None);
@@ -234,14 +234,26 @@ impl Exchange {
             let text = format!("invalid arguments: more than {RESPONSES_MAX} input responses");
             return Err(Trouble::Protocol(ErrorData::invalid_params(text, None)));
         }
-        let open = |state: String| {
-            let opened = self.seal()?.open(&state, &self.binding(called));
-            opened.map_err(|bad| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None)))
+        let state = match state {
+            Some(state) => Some(self.open(&state, called).await?),
+            None => None,
         };
         Ok(Some(Resume {
             responses: responses.into_iter().map(response).collect(),
-            state: state.map(open).transpose()?,
+            state,
         }))
+    }
+
+    /// SECURITY: once, in all processes that share the store: what a person confirmed is done once.
+    async fn open(&self, state: &str, called: &Called<'_>) -> Result<String, Trouble> {
+        let bad = |bad: BadState| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None));
+        let opened = self.seal()?.open(state, &self.binding(called)).map_err(bad)?;
+        let first = self.shared.host.first_use(opened.name, opened.good_until).await;
+        if first.map_err(Trouble::Host)? {
+            Ok(opened.state)
+        } else {
+            Err(bad(BadState))
+        }
     }
 
     /// Questions as a result, with the state that the client is to bring again.

@@ -24,6 +24,7 @@ use crate::builtin::{Builtin, Desk};
 use crate::calls::Begin;
 use crate::listing::Listing;
 use crate::message::PROTOCOL_VERSION;
+use crate::process::ProcessName;
 use crate::rich::{Seal, Tasks};
 use crate::wire;
 
@@ -67,6 +68,8 @@ pub(crate) enum Signal {
     Changed(KeptList),
     /// A resource of it is another.
     Updated(Arc<str>),
+    /// Another process had more to say than it could keep.
+    Everything,
 }
 
 /// How the server presents itself and what it offers beyond the components' tools.
@@ -99,6 +102,8 @@ pub(crate) struct Shared {
     pub(crate) ended: CancellationToken,
     calls: TaskTracker,
     signals: broadcast::Sender<Signal>,
+    /// The signals that are from this process, for others.
+    said_here: broadcast::Sender<Signal>,
     /// When components last had clients ask for each list.
     told: Mutex<BTreeMap<KeptList, Instant>>,
     asking: Mutex<HashMap<Actor, usize>>,
@@ -107,7 +112,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(host: Host, options: ServerOptions, ended: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(
+        host: Host,
+        options: ServerOptions,
+        process: Option<ProcessName>,
+        ended: CancellationToken,
+    ) -> Arc<Self> {
         let mut identity = MetaObject::new();
         identity.insert(
             "io.modelcontextprotocol/serverInfo".to_owned(),
@@ -122,9 +132,10 @@ impl Shared {
             ended,
             calls: TaskTracker::new(),
             signals: broadcast::Sender::new(SIGNALS_MAX),
+            said_here: broadcast::Sender::new(SIGNALS_MAX),
             told: Mutex::default(),
             asking: Mutex::default(),
-            tasks: Tasks::default(),
+            tasks: Tasks::new(process),
             seal: OnceLock::new(),
         })
     }
@@ -144,7 +155,18 @@ impl Shared {
 
     /// Tells all who want to hear it. Nobody may.
     pub(crate) fn signal(&self, signal: Signal) {
+        drop(self.said_here.send(signal.clone()));
+        self.heard(signal);
+    }
+
+    /// Tells what another process told.
+    pub(crate) fn heard(&self, signal: Signal) {
         drop(self.signals.send(signal));
+    }
+
+    /// What is signalled from this process.
+    pub(crate) fn said_here(&self) -> broadcast::Receiver<Signal> {
+        self.said_here.subscribe()
     }
 
     /// Has clients ask for a list again, so often at most: one component must not keep all of them busy.

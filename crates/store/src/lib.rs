@@ -9,6 +9,7 @@
 //! ```text
 //! state.db (-wal, -shm)   records          compiled/   compiled code      audit.jsonl        audit
 //! blobs/sha256/<hex>      artifacts        keys/       secrets            lock, lock-blobs   see `lock.rs`
+//! used/                   see `used.rs`    processes/  sockets of those that serve the store
 //! ```
 
 mod append;
@@ -30,6 +31,7 @@ mod record;
 mod reference;
 mod revocation;
 mod trust;
+mod used;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +64,7 @@ use database::Database;
 use fs::Exposure;
 use lock::{Lock, LockError};
 use look::Lookout;
+use used::Used;
 
 /// How old a temporary file is before it is garbage: longer than any write takes.
 const TEMPORARY_AGE_MIN: Duration = Duration::from_secs(3600);
@@ -79,6 +82,7 @@ struct Inner {
     compiled: CompiledCache,
     lock: Lock,
     keep_blobs: Lock,
+    used: Used,
 }
 
 /// What [`Store::collect`] removed.
@@ -116,6 +120,7 @@ impl Store {
             blobs: Blobs::new(&folder.join("blobs/sha256")),
             compiled: CompiledCache::new(&folder.join("compiled")),
             keep_blobs: Lock::new(&folder.join("lock-blobs")),
+            used: Used::new(&folder.join("used")),
             folder,
             database,
             lookout,
@@ -245,6 +250,18 @@ impl Store {
         Key::open(&self.0.folder.join("keys").join("state"))
     }
 
+    /// Whether this is the first use of what is good once, until then (in seconds since 1970), in all processes that
+    /// share the store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooMany`] while a hundred thousand are remembered, [`StoreError::Full`], [`StoreError::Io`]: the
+    /// caller then takes it for used.
+    pub async fn first_use(&self, name: [u8; 12], good_until: u64) -> Result<bool, StoreError> {
+        let used = self.0.used.clone();
+        blocking(move || used.once(&name, good_until)).await?
+    }
+
     /// Opens the audit file. Blocks.
     ///
     /// # Errors
@@ -313,7 +330,7 @@ fn prepare(folder: &Path, lock: &Lock) -> Result<Hold, OpenStoreError> {
     if fs::probe(folder).map_err(failed)? == Exposure::Writable {
         return Err(OpenStoreError::Exposed(folder.to_owned()));
     }
-    for name in ["blobs", "blobs/sha256", "compiled", "keys"] {
+    for name in ["blobs", "blobs/sha256", "compiled", "keys", "used"] {
         let path = folder.join(name);
         fs::make_folder(&path).map_err(|source| OpenStoreError::io(&path, source))?;
     }
@@ -339,6 +356,7 @@ fn remove_temporary(folder: &Path) -> Result<(u64, u64), StoreError> {
         folder.join("blobs/sha256"),
         folder.join("compiled"),
         folder.join("keys"),
+        folder.join("used"),
     ] {
         let failed = |source| StoreError::io("remove old files from", &folder, source);
         let (more, more_bytes) = remove_old_temporary(&folder).map_err(failed)?;

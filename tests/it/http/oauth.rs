@@ -15,14 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const RESOURCE: &str = "https://mcp.example/mcp";
 
 /// An authorization server: its metadata and its keys, which a test can exchange.
-struct Issuer {
+pub(super) struct Issuer {
     url: String,
     key: KeyPair,
     keys: Arc<Mutex<Json>>,
 }
 
 impl Issuer {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let key = KeyPair::generate().unwrap();
@@ -57,15 +57,15 @@ impl Issuer {
         Self { url, key, keys }
     }
 
-    fn claims(&self, subject: &str) -> Json {
+    pub(super) fn claims(&self, subject: &str) -> Json {
         json!({"iss": self.url, "aud": RESOURCE, "sub": subject, "exp": now() + 600, "scope": "openid tools:call"})
     }
 
-    fn token(&self, claims: &Json) -> String {
+    pub(super) fn token(&self, claims: &Json) -> String {
         signed(&self.key, Some("first"), claims)
     }
 
-    fn serve(&self, home: &Home) -> Server {
+    pub(super) fn serve(&self, home: &Home) -> Server {
         Server::start(
             home,
             &[

@@ -250,14 +250,14 @@ pub(crate) fn unchunked(mut rest: &str) -> String {
     body
 }
 
-/// Reads a stream until a line contains this.
-pub(crate) fn wait_for(stream: &mut BufReader<TcpStream>, text: &str) {
+/// Reads a stream until a line contains this, and gives the line.
+pub(crate) fn wait_for(stream: &mut BufReader<TcpStream>, text: &str) -> String {
     let begin = Instant::now();
     loop {
         let mut line = String::new();
         let count = stream.read_line(&mut line).unwrap();
         if line.contains(text) {
-            return;
+            return line;
         }
         assert!(count > 0 && begin.elapsed() < PATIENCE, "no `{text}`");
     }

@@ -9,7 +9,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::json;
 use wassette_host::Actor;
 
 use super::oauth::Issuer;
@@ -101,6 +102,22 @@ impl Principal {
 
     pub(super) fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    /// As one process tells it another.
+    pub(super) fn to_header(&self) -> Result<HeaderValue, header::InvalidHeaderValue> {
+        let scopes: Vec<_> = self.scopes.iter().map(|scope| scope.name()).collect();
+        let text = json!([*self.name, scopes]).to_string();
+        HeaderValue::from_str(&BASE64_URL_SAFE_NO_PAD.encode(text))
+    }
+
+    pub(super) fn from_header(value: &HeaderValue) -> Option<Self> {
+        let text = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
+        let (name, scopes): (String, Vec<String>) = serde_json::from_slice(&text).ok()?;
+        let scopes = Scope::ALL
+            .into_iter()
+            .filter(|scope| scopes.iter().any(|name| name == scope.name()));
+        Some(Self::new(&name, scopes))
     }
 
     pub(crate) fn actor(&self) -> Actor {
@@ -278,6 +295,18 @@ mod tests {
             &"a".repeat(1025),
         ] {
             assert!(Token::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_process_is_told_who_it_is_and_no_more() {
+        for scopes in [&[][..], &[Scope::CallTools], &Scope::ALL] {
+            let principal = Principal::new("änne#1", scopes.iter().copied());
+            let header = principal.to_header().unwrap();
+            assert_eq!(Principal::from_header(&header), Some(principal));
+        }
+        for wrong in ["", "x", "bm90IGpzb24", "eyJ9"] {
+            assert_eq!(Principal::from_header(&wrong.parse().unwrap()), None, "{wrong}");
         }
     }
 

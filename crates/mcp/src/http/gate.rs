@@ -6,37 +6,32 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse as _, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, JsonRpcRequest, RequestId};
-use serde_json::json;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcRequest, RequestId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Endpoint;
 use super::access::{Access, Denied, Principal, Scope};
-use super::accounts::{AccountLimits, Accounts, Admitted, Place, Refused};
+use super::accounts::{AccountLimits, Accounts, Admitted};
+use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
+use super::others;
+use super::refusal::{Refusal, busy, no_session, refused, twice, unavailable};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
 use crate::message::{Incoming, Reader, Refusal as Unreadable};
-use crate::shared::unpanicked;
-
-/// The header that names a session.
-const SESSION: &str = "mcp-session-id";
 
 /// Bytes of bodies that are kept at a time: 64 of the largest.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// Outside of what JSON-RPC and MCP reserve: asked too much.
-const BUSY: ErrorCode = ErrorCode(-31_029);
 
 /// What every request is measured by.
 #[derive(Debug)]
@@ -51,9 +46,6 @@ pub(crate) struct Gate {
     /// Held while a session is made, so that their number is exact.
     making: tokio::sync::Mutex<()>,
 }
-
-/// An answer in place of the one that was asked for.
-pub(super) type Refusal = Box<Response>;
 
 /// What one request wants, as far as the gate looks.
 enum Wish {
@@ -219,9 +211,29 @@ pub(super) async fn answer(endpoint: &Endpoint, request: Request<Body>) -> Respo
     response
 }
 
-async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> Result<Response, Refusal> {
+/// Answers a request that came to another process, which says who it is from.
+pub(super) async fn answer_handed_over(endpoint: &Endpoint, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(principal) = others::principal(&parts.headers) else {
+        let error = ErrorData::invalid_request("it is not said who the request is from", None);
+        return *refused(StatusCode::BAD_REQUEST, None, &error);
+    };
+    let answered = admitted(endpoint, (parts, body), principal, CameTo::Another).await;
+    answered.unwrap_or_else(|refusal| *refusal)
+}
+
+async fn checked(endpoint: &Endpoint, parts: request::Parts, body: Body) -> Result<Response, Refusal> {
+    let principal = endpoint.gate.principal(&parts).await?;
+    admitted(endpoint, (parts, body), principal, CameTo::This).await
+}
+
+async fn admitted(
+    endpoint: &Endpoint,
+    (mut parts, body): (request::Parts, Body),
+    principal: Principal,
+    came_to: CameTo,
+) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
-    let principal = gate.principal(&parts).await?;
     let admitted = gate
         .accounts
         .admit(principal.name())
@@ -229,30 +241,32 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
     if endpoint.stopping.is_cancelled() {
         return Err(unavailable("the server is stopping", None));
     }
-    let session = session_of(&parts)?;
-    if let Some(session) = &session
-        && !gate.sessions.is_of(session, principal.name())
-    {
-        // The same answer whether it is over or somebody else's.
-        let error = ErrorData::invalid_request("there is no such session: send `initialize` again", None);
-        return Err(refused(StatusCode::NOT_FOUND, None, &error));
+    let mut session = session_of(&parts)?;
+    let home = Home::of(endpoint, session.as_deref(), came_to);
+    if let (Some(id), Home::Here) = (&session, &home) {
+        let local = endpoint.local_id(id).ok_or_else(no_session)?.to_owned();
+        if !gate.sessions.is_of(&local, principal.name()) {
+            return Err(no_session());
+        }
+        let header = HeaderValue::from_str(&local).map_err(|_| no_session())?;
+        parts.headers.insert(SESSION, header);
+        session = Some(local);
     }
     parts.extensions.insert(principal.clone());
+    let caller = Caller {
+        principal,
+        came_to,
+        home,
+        session,
+    };
     match parts.method {
-        Method::POST => {
-            let caller = Caller {
-                principal,
-                admitted,
-                has_session: session.is_some(),
-            };
-            posted(endpoint, (parts, body), caller).await
-        }
+        Method::POST => posted(endpoint, (parts, body), (caller, admitted)).await,
         Method::GET => {
             let place = admitted.stream().map_err(|refusal| busy(refusal, None))?;
-            Ok(hold(passed(endpoint, parts, Bytes::new()).await, place))
+            Ok(hold(caller.passed(endpoint, parts, Bytes::new()).await, place))
         }
         Method::DELETE => {
-            let mut response = passed(endpoint, parts, Bytes::new()).await;
+            let mut response = caller.passed(endpoint, parts, Bytes::new()).await;
             // The library says "accepted" of what is done; the Python SDK takes that for a failure.
             if response.status() == StatusCode::ACCEPTED {
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -270,58 +284,64 @@ async fn checked(endpoint: &Endpoint, mut parts: request::Parts, body: Body) -> 
     }
 }
 
-/// Who posts a message.
-struct Caller {
-    principal: Principal,
-    admitted: Admitted,
-    has_session: bool,
-}
-
 /// Answers one message.
 async fn posted(
     endpoint: &Endpoint,
     (parts, body): (request::Parts, Body),
-    caller: Caller,
+    (mut caller, admitted): (Caller, Admitted),
 ) -> Result<Response, Refusal> {
-    let (gate, admitted) = (&endpoint.gate, caller.admitted);
+    let gate = &endpoint.gate;
     let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
     let Wish::Request(request) = wish(&bytes)? else {
-        return Ok(passed(endpoint, parts, bytes).await);
+        return Ok(caller.passed(endpoint, parts, bytes).await);
     };
     let JsonRpcRequest { id, request, .. } = *request;
     gate.permit(&caller.principal, &id, &request)?;
-    endpoint.metrics.asked(&request);
+    if caller.session.is_none() {
+        caller.home = Home::of(endpoint, task_of(&request), caller.came_to);
+    }
+    if matches!(caller.home, Home::Here) {
+        endpoint.metrics.asked(&request);
+    }
     if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
         let place = admitted.stream().map_err(|refusal| busy(refusal, Some(&id)))?;
-        return Ok(hold(passed(endpoint, parts, bytes).await, place));
+        return Ok(hold(caller.passed(endpoint, parts, bytes).await, place));
     }
     let place = admitted.request().await;
     let place = place.map_err(|refusal| busy(refusal, Some(&id)))?;
-    let is_opening = !caller.has_session && matches!(request, ClientRequest::InitializeRequest(_));
-    let response = if is_opening {
-        open(endpoint, (parts, bytes), (&caller.principal, &id)).await?
-    } else {
-        passed(endpoint, parts, bytes).await
+    let answering = match &caller.session {
+        Some(session) if matches!(caller.home, Home::Here) => {
+            Some(gate.sessions.begin(session, &id).ok_or_else(|| twice(&id))?)
+        }
+        Some(_) | None => None,
     };
-    Ok(hold(response, place))
+    let is_opening = caller.session.is_none() && matches!(request, ClientRequest::InitializeRequest(_));
+    let response = if is_opening {
+        open(endpoint, (parts, bytes), &caller, &id).await?
+    } else {
+        caller.passed(endpoint, parts, bytes).await
+    };
+    Ok(hold(response, (place, answering)))
 }
 
 /// Makes a session, if there is a place for one, and notes whose it is.
 async fn open(
     endpoint: &Endpoint,
     (parts, bytes): (request::Parts, Bytes),
-    (principal, id): (&Principal, &RequestId),
+    caller: &Caller,
+    id: &RequestId,
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
     let _one_at_a_time = gate.making.lock().await;
     if !gate.sessions.has_room().await {
         return Err(unavailable("there are too many sessions", Some(id)));
     }
-    let response = passed(endpoint, parts, bytes).await;
-    if let Some(session) = response.headers().get(SESSION).and_then(|id| id.to_str().ok()) {
-        gate.sessions.own(session, principal.name());
+    let response = caller.passed(endpoint, parts, bytes).await;
+    let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok());
+    if let Some(session) = session.and_then(|id| endpoint.local_id(id)) {
+        gate.sessions.own(session, caller.principal.name());
     }
     Ok(response)
 }
@@ -375,57 +395,17 @@ fn wish(bytes: &[u8]) -> Result<Wish, Refusal> {
     }
 }
 
-/// Hands a request to the library. A panic there is the answer to this request alone.
-async fn passed(endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
-    let request = Request::from_parts(parts, http_body_util::Full::new(bytes));
-    let answered = async { Ok(Box::pin(endpoint.service.handle(request)).await) };
-    match unpanicked(answered).await {
-        Ok(response) => response.map(Body::new).into_response(),
-        Err(error) => *refused(StatusCode::INTERNAL_SERVER_ERROR, None, &error),
-    }
+/// Keeps something, such as a place, until the whole answer is sent.
+fn hold<K: Unpin + Send + 'static>(response: Response, kept: K) -> Response {
+    response.map(|body| Body::new(Held { body, _kept: kept }))
 }
 
-/// A refusal before anything was done, in the words of JSON-RPC.
-fn refused(status: StatusCode, id: Option<&RequestId>, error: &ErrorData) -> Refusal {
-    let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Box::new((status, headers, body.to_string()).into_response())
-}
-
-fn busy(refusal: Refused, id: Option<&RequestId>) -> Refusal {
-    let error = ErrorData::new(BUSY, refusal.reason, None);
-    let mut response = refused(StatusCode::TOO_MANY_REQUESTS, id, &error);
-    // Whole seconds, rounded up: zero would ask for the same again at once.
-    let seconds = refusal.retry_after.as_secs_f64().ceil().max(1.0);
-    if let Ok(value) = HeaderValue::from_str(&format!("{seconds:.0}")) {
-        response.headers_mut().insert(RETRY_AFTER, value);
-    }
-    response
-}
-
-fn unavailable(reason: &'static str, id: Option<&RequestId>) -> Refusal {
-    let mut response = refused(
-        StatusCode::SERVICE_UNAVAILABLE,
-        id,
-        &ErrorData::new(BUSY, reason, None),
-    );
-    response
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    response
-}
-
-/// Keeps a place in use until the whole answer is sent.
-fn hold(response: Response, place: Place) -> Response {
-    response.map(|body| Body::new(Held { body, _place: place }))
-}
-
-struct Held {
+struct Held<K> {
     body: Body,
-    _place: Place,
+    _kept: K,
 }
 
-impl http_body::Body for Held {
+impl<K: Unpin> http_body::Body for Held<K> {
     type Data = Bytes;
     type Error = axum::Error;
 

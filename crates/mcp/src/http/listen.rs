@@ -36,9 +36,6 @@ const UNREAD_TIME: Duration = Duration::from_secs(60);
 /// Bytes of a request's head, and of what is read ahead.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
-/// Connections of the operator's programs.
-const ADMIN_CONNECTIONS_MAX: usize = 32;
-
 /// How long to wait when the system has no descriptors left.
 const EXHAUSTED_TIME: Duration = Duration::from_millis(100);
 
@@ -140,10 +137,11 @@ impl Limits {
         }
     }
 
-    pub(super) fn admin() -> Self {
+    /// For connections that are none of clients'; they are counted there.
+    pub(super) fn of_others(most: usize, open: Gauge) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
-            open: Gauge::default(),
+            places: Arc::new(Semaphore::new(most)),
+            open,
             refused: Counter::default(),
         }
     }

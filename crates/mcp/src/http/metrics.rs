@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     answers: Family<ByStatus, Counter>,
     requests: Family<ByMethod, Counter>,
     connections: Gauge,
+    inner_connections: Gauge,
     refused_connections: Counter,
     sessions: Gauge,
     running: Gauge,
@@ -42,11 +43,17 @@ impl Metrics {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("wassette");
         let (answers, requests) = (Family::default(), Family::default());
-        let (connections, sessions, running) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (connections, inner_connections) = (Gauge::default(), Gauge::default());
+        let (sessions, running) = (Gauge::default(), Gauge::default());
         let refused_connections = Counter::default();
         registry.register("http_answers", "Answers by status", answers.clone());
         registry.register("requests", "Requests by method", requests.clone());
         registry.register("connections", "Open connections", connections.clone());
+        registry.register(
+            "connections_inner",
+            "Open connections from other processes that serve the same store",
+            inner_connections.clone(),
+        );
         registry.register(
             "connections_refused",
             "Connections closed at once because there were too many",
@@ -67,6 +74,7 @@ impl Metrics {
             answers,
             requests,
             connections,
+            inner_connections,
             refused_connections,
             sessions,
             running,
@@ -85,6 +93,10 @@ impl Metrics {
 
     pub(super) fn connections(&self) -> &Gauge {
         &self.connections
+    }
+
+    pub(super) fn inner_connections(&self) -> &Gauge {
+        &self.inner_connections
     }
 
     pub(super) fn refused_connections(&self) -> &Counter {

@@ -9,17 +9,21 @@
 mod access;
 mod accounts;
 mod gate;
+mod home;
 mod listen;
 mod metrics;
 mod oauth;
 mod origin;
+mod others;
+mod refusal;
 mod router;
 mod sessions;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
 use tokio_util::sync::CancellationToken;
@@ -31,12 +35,16 @@ pub use self::accounts::AccountLimits;
 pub use self::listen::{Listener, TlsError};
 pub use self::oauth::{FetchKeys, Issuer, IssuerError};
 pub use self::origin::{Names, ParseNameError};
+pub use self::others::{Connection, Membership, Others};
 use crate::ServeError;
 use crate::server::Server;
 use crate::shared::{ServerOptions, Shared};
 
 /// The path of the protocol's endpoint.
 pub const ENDPOINT: &str = "/mcp";
+
+/// Connections of the operator's programs.
+const ADMIN_CONNECTIONS_MAX: usize = 32;
 
 /// How long calls may go on once the server is told to end.
 const DRAIN_TIME: Duration = Duration::from_secs(4);
@@ -59,6 +67,8 @@ pub struct HttpOptions {
     pub sessions_max: usize,
     /// Bytes of one request's body.
     pub body_bytes_max: usize,
+    /// Other processes that serve the same store, if there may be any.
+    pub membership: Option<Membership>,
 }
 
 /// What is served, beside what says so.
@@ -67,6 +77,8 @@ pub(crate) struct Endpoint {
     pub(crate) gate: gate::Gate,
     pub(crate) service: StreamableHttpService<Server, sessions::Sessions>,
     pub(crate) metrics: Arc<metrics::Metrics>,
+    /// None where there are no other processes.
+    pub(crate) neighbours: Option<others::Neighbours>,
     /// Whether what should be loaded is loaded.
     pub(crate) is_ready: AtomicBool,
     /// Cancelled as soon as no new requests are wanted.
@@ -79,6 +91,8 @@ pub struct HttpServer {
     ended: CancellationToken,
     closed: CancellationToken,
     connections_max: usize,
+    /// Where other processes reach this one; taken when it is served.
+    inner: Mutex<Option<Listener>>,
 }
 
 impl std::fmt::Debug for HttpServer {
@@ -91,7 +105,16 @@ impl HttpServer {
     /// Makes a server, which is not ready until [`Self::ready`] says so.
     pub fn new(host: Host, options: ServerOptions, http: HttpOptions) -> Self {
         let (ended, closed) = (CancellationToken::new(), CancellationToken::new());
-        let shared = Shared::new(host, options, ended.clone());
+        let (neighbours, inner) = http.membership.map_or((None, None), |membership| {
+            let Membership {
+                name,
+                listener,
+                others,
+            } = membership;
+            (Some(others::Neighbours { name, others }), Some(listener))
+        });
+        let process = neighbours.as_ref().map(|neighbours| neighbours.name.clone());
+        let shared = Shared::new(host, options, process, ended.clone());
         let metrics = Arc::new(metrics::Metrics::new());
         let sessions = Arc::new(sessions::Sessions::new(http.sessions_max));
         let config = StreamableHttpServerConfig::default()
@@ -117,6 +140,7 @@ impl HttpServer {
             ),
             service,
             metrics,
+            neighbours,
             is_ready: AtomicBool::new(false),
             stopping: ended.clone(),
         };
@@ -125,6 +149,7 @@ impl HttpServer {
             ended,
             closed,
             connections_max: http.connections_max,
+            inner: Mutex::new(inner),
         }
     }
 
@@ -159,22 +184,20 @@ impl HttpServer {
             limits,
             self.closed.clone(),
         );
-        let admin_served = async {
-            match admin {
-                Some(listener) => {
-                    let limits = listen::Limits::admin();
-                    listen::serve(
-                        listener,
-                        router::admin(Arc::clone(&self.endpoint)),
-                        limits,
-                        self.closed.clone(),
-                    )
-                    .await
-                }
-                None => {
-                    self.closed.cancelled().await;
-                    Ok(())
-                }
+        let admin_router = router::admin(Arc::clone(&self.endpoint));
+        let admin_served = self.served(
+            admin,
+            admin_router,
+            listen::Limits::of_others(ADMIN_CONNECTIONS_MAX, Gauge::default()),
+        );
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let inner_router = router::inner(Arc::clone(&self.endpoint));
+        let inner_limits =
+            listen::Limits::of_others(self.connections_max, metrics.inner_connections().clone());
+        let inner_served = self.served(inner, inner_router, inner_limits);
+        let telling = async {
+            if let Some(neighbours) = &self.endpoint.neighbours {
+                neighbours.tell(&self.endpoint.shared).await;
             }
         };
         let drained = async {
@@ -186,8 +209,25 @@ impl HttpServer {
             // Ends sessions and their streams.
             self.closed.cancel();
         };
-        let (served, admin_served, ()) = tokio::join!(served, admin_served, drained);
+        let (served, admin_served, inner_served, (), ()) =
+            tokio::join!(served, admin_served, inner_served, telling, drained);
         refreshing.abort();
-        served.and(admin_served).map_err(ServeError::Streams)
+        served
+            .and(admin_served)
+            .and(inner_served)
+            .map_err(ServeError::Streams)
+    }
+
+    /// Serves what there need not be, as long as the rest.
+    async fn served(
+        &self,
+        listener: Option<Listener>,
+        router: axum::Router,
+        limits: listen::Limits,
+    ) -> std::io::Result<()> {
+        match listener {
+            Some(listener) => listen::serve(listener, router, limits, self.closed.clone()).await,
+            None => Ok(()),
+        }
     }
 }

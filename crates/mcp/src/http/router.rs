@@ -7,10 +7,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use serde_json::json;
 
-use super::{ENDPOINT, Endpoint, gate};
+use super::{ENDPOINT, Endpoint, gate, others};
 
 /// What `/metrics` is written in (OpenMetrics 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,6 +36,28 @@ pub(super) fn admin(endpoint: Arc<Endpoint>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .with_state(endpoint)
+}
+
+/// What other processes that serve the same store reach, on a socket of its own.
+pub(super) fn inner(endpoint: Arc<Endpoint>) -> Router {
+    Router::new()
+        .route(ENDPOINT, any(handed_over))
+        .route(others::NEWS, post(news))
+        .with_state(endpoint)
+}
+
+async fn handed_over(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    gate::answer_handed_over(&endpoint, request).await
+}
+
+async fn news(State(endpoint): State<Arc<Endpoint>>, request: Request) -> StatusCode {
+    let read = axum::body::to_bytes(request.into_body(), others::NEWS_BYTES_MAX).await;
+    let is_understood = read.is_ok_and(|body| others::heard(&endpoint.shared, &body));
+    if is_understood {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::BAD_REQUEST
+    }
 }
 
 async fn endpoint_request(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {

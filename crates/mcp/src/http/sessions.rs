@@ -1,11 +1,12 @@
-//! Sessions of clients with a handshake: bounded in number, each of one principal.
+//! Sessions of clients with a handshake: bounded in number, each of one principal. Their ids here are those that the library
+//! gives; clients know them with the name of the process before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::common::server_side_http::ServerSseMessage;
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
@@ -32,6 +33,24 @@ pub(crate) struct Sessions {
 struct Owned {
     owner: Arc<str>,
     used: Instant,
+    /// The requests that are being answered.
+    answering: HashSet<RequestId>,
+}
+
+/// A request that is being answered, while this lives.
+#[derive(Debug)]
+pub(super) struct Answering {
+    sessions: Arc<Sessions>,
+    session: SessionId,
+    id: RequestId,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(owned) = self.sessions.owners().get_mut(&self.session) {
+            owned.answering.remove(&self.id);
+        }
+    }
 }
 
 impl Sessions {
@@ -73,6 +92,7 @@ impl Sessions {
         let owned = Owned {
             owner: Arc::clone(owner),
             used: Instant::now(),
+            answering: HashSet::new(),
         };
         self.owners().insert(id.into(), owned);
     }
@@ -85,6 +105,17 @@ impl Sessions {
         };
         owned.used = Instant::now();
         true
+    }
+
+    /// Notes that a request is being answered. None when one with this id is already.
+    pub(super) fn begin(self: &Arc<Self>, session: &str, id: &RequestId) -> Option<Answering> {
+        let mut owners = self.owners();
+        let owned = owners.get_mut(session)?;
+        owned.answering.insert(id.clone()).then(|| Answering {
+            sessions: Arc::clone(self),
+            session: session.into(),
+            id: id.clone(),
+        })
     }
 
     fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Owned>> {

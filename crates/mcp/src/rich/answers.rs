@@ -39,7 +39,7 @@ impl Exchange {
             name: &name,
             arguments: &arguments,
         };
-        let resume = self.resume(continued, &called)?;
+        let resume = self.resume(continued, &called).await?;
         let target = Target::Tool {
             name: &name,
             arguments: &arguments,
@@ -132,7 +132,7 @@ impl Exchange {
         take: impl FnOnce(CallResult) -> Result<R, Trouble>,
     ) -> Result<R, ErrorData> {
         let work = async {
-            let resume = self.resume(continued, called)?;
+            let resume = self.resume(continued, called).await?;
             match self.rounds(target, resume).await? {
                 Came::Ask(required) => Ok(self.ask(required, called)?.into()),
                 Came::Report(report) => take(report.result),

@@ -1,10 +1,9 @@
 //! The state of a component between two calls, in the hands of the client.
 //!
 //! SECURITY: the client is not trusted with it (MCP 2026-07-28, multi round-trip requests). It is encrypted and
-//! authenticated, together with whose it is, of which component, and what was called with what; it is good for a while, and once.
+//! authenticated, together with whose it is, of which component, and what was called with what; it is good for a while.
+//! That it is good once is for whoever opens it to see to, with the name it has.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -21,14 +20,19 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// Longest state of a component, in bytes of base64: it makes a round trip in each message.
 const STATE_BYTES_MAX: usize = 64 << 10;
 
-/// States that are remembered as used. When there are more, the oldest are forgotten, and could be used twice.
-const USED_MAX: usize = 100_000;
-
-/// Seals states, and opens each once.
+/// Seals states, and opens them.
 pub(crate) struct Seal {
     key: RandomizedNonceKey,
-    /// Those that are used, by when they expire.
-    used: Mutex<BTreeSet<(u64, [u8; NONCE_LEN])>>,
+}
+
+/// A state that came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) state: String,
+    /// What no other state is called.
+    pub(crate) name: [u8; NONCE_LEN],
+    /// In seconds since 1970.
+    pub(crate) good_until: u64,
 }
 
 impl std::fmt::Debug for Seal {
@@ -71,10 +75,7 @@ impl Seal {
             reason = "the algorithm takes keys of 32 bytes, and this is one"
         )]
         let key = RandomizedNonceKey::new(&AES_256_GCM, key).expect("a key of 32 bytes");
-        Self {
-            key,
-            used: Mutex::default(),
-        }
+        Self { key }
     }
 
     pub(crate) fn seal(&self, state: &str, binding: &Binding) -> Result<String, LargeState> {
@@ -93,7 +94,7 @@ impl Seal {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(token))
     }
 
-    pub(crate) fn open(&self, token: &str, binding: &Binding) -> Result<String, BadState> {
+    pub(crate) fn open(&self, token: &str, binding: &Binding) -> Result<Opened, BadState> {
         if token.len() > 2 * STATE_BYTES_MAX {
             return Err(BadState);
         }
@@ -109,20 +110,15 @@ impl Seal {
             )
             .map_err(|_| BadState)?;
         let (expires, state) = opened.split_first_chunk::<8>().ok_or(BadState)?;
-        let expires = u64::from_be_bytes(*expires);
-        if now() > expires || !self.use_once(*nonce, expires) {
+        let good_until = u64::from_be_bytes(*expires);
+        if now() > good_until {
             return Err(BadState);
         }
-        String::from_utf8(state.to_vec()).map_err(|_| BadState)
-    }
-
-    fn use_once(&self, nonce: [u8; NONCE_LEN], expires: u64) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = now();
-        while used.len() >= USED_MAX || used.first().is_some_and(|(expires, _)| *expires < now) {
-            used.pop_first();
-        }
-        used.insert((expires, nonce))
+        Ok(Opened {
+            state: String::from_utf8(state.to_vec()).map_err(|_| BadState)?,
+            name: *nonce,
+            good_until,
+        })
     }
 }
 
@@ -150,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_comes_back_to_whom_it_was_given_for_the_same_call_and_once() {
+    fn a_state_comes_back_to_whom_it_was_given_for_the_same_call() {
         let seal = Seal::new(&[7; 32]);
         let own = binding("ann", "delete", json!({"file": "a", "now": true}));
         let token = seal.seal("confirmed", &own).unwrap();
@@ -166,8 +162,14 @@ mod tests {
         assert_eq!(seal.open(&token, &version), Err(BadState));
         assert_eq!(Seal::new(&[8; 32]).open(&token, &own), Err(BadState));
         let same = binding("ann", "delete", json!({"now": true, "file": "a"}));
-        assert_eq!(seal.open(&token, &same).as_deref(), Ok("confirmed"));
-        assert_eq!(seal.open(&token, &same), Err(BadState), "it was used");
+        let opened = seal.open(&token, &same).unwrap();
+        assert_eq!(opened.state, "confirmed");
+        assert!(
+            (now() + 590..=now() + 600).contains(&opened.good_until),
+            "{opened:?}"
+        );
+        let other = seal.seal("confirmed", &own).unwrap();
+        assert_ne!(opened.name, seal.open(&other, &same).unwrap().name);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use wassette_host::{Actor, Client, GuestProgress, KeptList, Log, Target};
 use wassette_wit::rich::{Capability, InputRequired, Resume};
 
 use super::{Asked, Caller, Exchange, ROUNDS_MAX, Trouble, asked, questions, response};
+use crate::process::ProcessName;
 use crate::wire;
 
 /// Tasks of one principal that run at a time: half of the calls that one component may have, so that others find a place.
@@ -34,10 +35,11 @@ const LIFETIME_MS: u64 = 300_000;
 /// How soon a client should ask again, in milliseconds.
 const POLL_INTERVAL_MS: u64 = 500;
 
-/// All tasks, and whose they are.
-#[derive(Default)]
+/// All tasks of this process, and whose they are. Clients know them by an id that says in which process they are.
 pub(crate) struct Tasks {
     manager: TaskManager,
+    /// None where there are no other processes.
+    process: Option<ProcessName>,
     owned: Mutex<HashMap<String, Owned>>,
 }
 
@@ -62,31 +64,50 @@ impl std::fmt::Debug for Tasks {
 }
 
 impl Tasks {
+    pub(crate) fn new(process: Option<ProcessName>) -> Self {
+        Self {
+            manager: TaskManager::default(),
+            process,
+            owned: Mutex::default(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Owned>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The manager's id of a task.
+    ///
     /// SECURITY: a task of somebody else is no task.
-    fn owned(&self, id: &str, actor: &Actor) -> Result<(), ErrorData> {
-        match self.lock().get(id) {
-            Some(owned) if owned.owner == *actor => Ok(()),
-            Some(_) | None => Err(ErrorData::invalid_params("unknown task", None)),
+    fn owned<'a>(&self, id: &'a str, actor: &Actor) -> Result<&'a str, ErrorData> {
+        let local = match &self.process {
+            Some(process) => process.own(id),
+            None => Some(id),
+        };
+        let own = local.filter(|id| self.lock().get(*id).is_some_and(|owned| owned.owner == *actor));
+        own.ok_or_else(|| ErrorData::invalid_params("unknown task", None))
+    }
+
+    /// The id that clients know a task by.
+    fn public_id(&self, id: String) -> String {
+        match &self.process {
+            Some(process) => process.mark(&id),
+            None => id,
         }
     }
 
     pub(crate) fn get(&self, id: &str, actor: &Actor) -> Result<DetailedTask, ErrorData> {
-        self.owned(id, actor)?;
-        self.manager.get_task(id)
+        let mut task = self.manager.get_task(self.owned(id, actor)?)?;
+        task.task.task_id = id.to_owned();
+        Ok(task)
     }
 
     pub(crate) fn update(&self, id: &str, responses: InputResponses, actor: &Actor) -> Result<(), ErrorData> {
-        self.owned(id, actor)?;
-        self.manager.update_task(id, responses)
+        self.manager.update_task(self.owned(id, actor)?, responses)
     }
 
     pub(crate) fn cancel(&self, id: &str, actor: &Actor) -> Result<(), ErrorData> {
-        self.owned(id, actor)?;
-        self.manager.cancel_task(id)
+        self.manager.cancel_task(self.owned(id, actor)?)
     }
 
     /// Forgets what is over for long. The library does so when it is asked for something, which may be never.
@@ -144,7 +165,7 @@ pub(super) fn begin(
         .with_poll_interval_ms(POLL_INTERVAL_MS);
     let is_over = Arc::new(AtomicBool::new(false));
     let ends = Ends(Arc::clone(&is_over));
-    let task = shared.tasks.manager.spawn(options, move |task| {
+    let mut task = shared.tasks.manager.spawn(options, move |task| {
         Box::pin(async move {
             let _ends = ends;
             let work = AssertUnwindSafe(work(&exchange, (&name, &arguments), state, &task)).catch_unwind();
@@ -167,6 +188,7 @@ pub(super) fn begin(
             is_over,
         },
     );
+    task.task_id = shared.tasks.public_id(task.task_id);
     Ok(CreateTaskResult::new(task))
 }
 

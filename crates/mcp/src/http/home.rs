@@ -1,0 +1,120 @@
+//! Where a request is answered: by the library here, or by the process that has what it is about.
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse as _, Response};
+use http::header::HeaderValue;
+use http::{HeaderMap, Request, StatusCode, request};
+use rmcp::model::ClientRequest;
+
+use super::Endpoint;
+use super::access::Principal;
+use super::others::Neighbours;
+use super::refusal::{no_session, refused};
+use crate::process::ProcessName;
+use crate::shared::unpanicked;
+
+/// The header that names a session.
+pub(super) const SESSION: &str = "mcp-session-id";
+
+/// To which process a request came. What was handed over is not handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CameTo {
+    This,
+    Another,
+}
+
+/// Where a request is answered.
+#[derive(Clone, Debug)]
+pub(super) enum Home {
+    Here,
+    /// In the process that has its session or task.
+    There(Neighbours, ProcessName),
+}
+
+impl Home {
+    pub(super) fn of(endpoint: &Endpoint, id: Option<&str>, came_to: CameTo) -> Self {
+        let neighbours = endpoint.neighbours.as_ref().filter(|_| came_to == CameTo::This);
+        let found = neighbours.zip(id).and_then(|(neighbours, id)| {
+            let home = neighbours.home(id)?;
+            Some(Self::There(neighbours.clone(), home))
+        });
+        found.unwrap_or(Self::Here)
+    }
+}
+
+/// Who sends a request, and where it is answered.
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) came_to: CameTo,
+    pub(super) home: Home,
+    /// The session, as it is known where the request is answered.
+    pub(super) session: Option<String>,
+}
+
+impl Caller {
+    /// Hands a request to the library, or to the process that it is for.
+    pub(super) async fn passed(&self, endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
+        let Home::There(neighbours, home) = &self.home else {
+            return passed(endpoint, parts, bytes).await;
+        };
+        let handed = neighbours.hand_over(home, &self.principal, (&parts, bytes.clone()));
+        match handed.await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%error, process = %home, "what a request is for is gone with its process");
+                if self.session.is_some() {
+                    *no_session()
+                } else {
+                    // What is not here is not known, which is the answer.
+                    passed(endpoint, parts, bytes).await
+                }
+            }
+        }
+    }
+}
+
+/// The task that a request is about.
+pub(super) fn task_of(request: &ClientRequest) -> Option<&str> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about no task")]
+    match request {
+        ClientRequest::GetTaskRequest(request) => Some(&request.params.task_id),
+        ClientRequest::UpdateTaskRequest(request) => Some(&request.params.task_id),
+        ClientRequest::CancelTaskRequest(request) => Some(&request.params.task_id),
+        _ => None,
+    }
+}
+
+/// Hands a request to the library. A panic there is the answer to this request alone.
+async fn passed(endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
+    let request = Request::from_parts(parts, http_body_util::Full::new(bytes));
+    let answered = async { Ok(Box::pin(endpoint.service.handle(request)).await) };
+    match unpanicked(answered).await {
+        Ok(response) => {
+            let mut response = response.map(Body::new).into_response();
+            endpoint.mark_session(response.headers_mut());
+            response
+        }
+        Err(error) => *refused(StatusCode::INTERNAL_SERVER_ERROR, None, &error),
+    }
+}
+
+impl Endpoint {
+    /// The library's id of a session that clients know by this one; none for one that is not from here.
+    pub(super) fn local_id<'a>(&self, id: &'a str) -> Option<&'a str> {
+        match &self.neighbours {
+            Some(neighbours) => neighbours.name.own(id),
+            None => Some(id),
+        }
+    }
+
+    /// Says in the id of a session in which process it is.
+    fn mark_session(&self, headers: &mut HeaderMap) {
+        let (Some(neighbours), Some(id)) = (&self.neighbours, headers.get(SESSION)) else {
+            return;
+        };
+        let marked = id.to_str().ok().map(|id| neighbours.name.mark(id));
+        if let Some(marked) = marked.and_then(|id| HeaderValue::from_str(&id).ok()) {
+            headers.insert(SESSION, marked);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The folder in which processes that serve the same store find each other: a socket each, which only this user reaches.
+
+use crate::socket::{self, SocketFile};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wassette_mcp::{Connection, Listener, Membership, Others, ProcessName};
+
+/// The folder in that of a store.
+const FOLDER: &str = "processes";
+
+/// The others of a store.
+#[derive(Debug)]
+struct InFolder {
+    folder: PathBuf,
+    own: ProcessName,
+}
+
+/// Makes this process one of those that serve a store, for as long as the file lives.
+pub(crate) fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
+    let folder = store.join(FOLDER);
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&folder)?;
+    // SECURITY: whoever reaches a socket in it is believed who a request is from.
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    let name = ProcessName::make()?;
+    let (listener, file) = socket::bind(&folder.join(name.as_str()))?;
+    let listener = Listener::unix(listener)?;
+    let others = InFolder {
+        folder,
+        own: name.clone(),
+    };
+    others.forget_the_dead()?;
+    let others = Arc::new(others);
+    Ok((
+        Membership {
+            name,
+            listener,
+            others,
+        },
+        file,
+    ))
+}
+
+impl InFolder {
+    /// Removes the sockets that killed processes left.
+    fn forget_the_dead(&self) -> io::Result<()> {
+        for name in self.names()? {
+            let path = self.folder.join(name.as_str());
+            let connected = std::os::unix::net::UnixStream::connect(&path);
+            if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+                drop(fs::remove_file(path));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Others for InFolder {
+    fn connect(&self, name: &ProcessName) -> BoxFuture<'static, io::Result<Box<dyn Connection>>> {
+        let path = self.folder.join(name.as_str());
+        async move {
+            let stream = tokio::net::UnixStream::connect(path).await?;
+            Ok(Box::new(stream) as Box<dyn Connection>)
+        }
+        .boxed()
+    }
+
+    fn names(&self) -> io::Result<Vec<ProcessName>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let name = name.to_str().and_then(ProcessName::parse);
+            names.extend(name.filter(|name| *name != self.own));
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn processes_find_each_other_and_the_dead_are_forgotten() {
+        let store = tempfile::tempdir().unwrap();
+        let (one, file) = join(store.path()).unwrap();
+        let (two, _file) = join(store.path()).unwrap();
+        assert_eq!(one.others.names().unwrap(), std::slice::from_ref(&two.name));
+        assert!(two.others.connect(&one.name).await.is_ok());
+        let folder = store.path().join(FOLDER);
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        let socket = folder.join(one.name.as_str());
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        // As one that was killed leaves it.
+        std::mem::forget(file);
+        drop(one);
+        assert!(two.others.connect(&ProcessName::make().unwrap()).await.is_err());
+        let (three, _file) = join(store.path()).unwrap();
+        assert_eq!(three.others.names().unwrap(), std::slice::from_ref(&two.name));
+        assert!(!socket.exists());
+    }
+}
