@@ -1,6 +1,6 @@
 //! A manifest: which components there are to be, and what each may do. A file that people write and keep.
 //!
-//! The form is version 1 of what users of microsoft/wassette write, with `id` and `policy` added. Every key that is read is
+//! The form is version 1 of what users of microsoft/wassette write, with `id`, `policy` and `tools` added. Every key that is read is
 //! obeyed: `digest` is compared, `resources` become limits, `retry_policy` is how often a source is asked again.
 
 use crate::config::Config;
@@ -8,9 +8,10 @@ use crate::exit::Exit;
 use crate::output::shown;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use wassette_host::{ComponentId, Digest, ParseOptions, Policy, Reference, read_text};
+use wassette_host::{ComponentId, Digest, ParseOptions, Policy, Reference, Shown, ToolName, read_text};
 
 const VERSION: u32 = 1;
 
@@ -37,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) digest: Option<Digest>,
     /// What it may do; `None`: what it was granted otherwise stays.
     pub(crate) policy: Option<Policy>,
+    /// How its tools are shown, by the names that it gives them; `None`: what was said otherwise stays.
+    pub(crate) tools: Option<BTreeMap<ToolName, Shown>>,
     pub(crate) retry: Retry,
 }
 
@@ -88,6 +91,8 @@ struct Item {
     permissions: Option<Json>,
     #[serde(default)]
     policy: Option<PathBuf>,
+    #[serde(default)]
+    tools: Option<BTreeMap<ToolName, Shown>>,
     #[serde(default)]
     retry_policy: Option<RetryItem>,
 }
@@ -168,6 +173,7 @@ fn entry(folder: &Path, item: Item) -> Result<Entry, String> {
         reference,
         digest: digest.map_err(|error| format!(".digest: {error}"))?,
         policy: policy(folder, &item)?,
+        tools: item.tools,
         retry: retry(item.retry_policy)?,
     })
 }

@@ -98,6 +98,7 @@ fn loaded(outcome: Outcome) -> Result<Loaded, Exit> {
         other @ (Outcome::Unloaded { .. }
         | Outcome::Policy(_)
         | Outcome::Presented(_)
+        | Outcome::PresentedAll { .. }
         | Outcome::Approved { .. }
         | Outcome::Published { .. }
         | Outcome::Revocation { .. }

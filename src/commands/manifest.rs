@@ -32,6 +32,8 @@ enum Action {
     Replace,
     /// It may do something else than it is to.
     Attach,
+    /// Its tools are to be shown in another way.
+    Present,
     /// No entry names it.
     Unload,
 }
@@ -44,6 +46,7 @@ impl Action {
             Self::Update => "update",
             Self::Replace => "replace",
             Self::Attach => "attach",
+            Self::Present => "present",
             Self::Unload => "unload",
         }
     }
@@ -156,9 +159,15 @@ fn action(catalog: &Catalog, entry: &Entry, lock: Option<&LockFile>) -> Action {
     if !is_version {
         return Action::Update;
     }
-    match &entry.policy {
-        Some(policy) if known.policy() != Some(policy) => Action::Attach,
-        Some(_) | None => Action::Keep,
+    let is_allowed = entry
+        .policy
+        .as_ref()
+        .is_none_or(|policy| known.policy() == Some(policy));
+    let is_shown = entry.tools.as_ref().is_none_or(|tools| known.is_shown_as(tools));
+    match (is_allowed, is_shown) {
+        (false, _) => Action::Attach,
+        (true, false) => Action::Present,
+        (true, true) => Action::Keep,
     }
 }
 
@@ -248,6 +257,7 @@ async fn make(
     let outcome = match action {
         Action::Keep => "kept",
         Action::Attach => "attached",
+        Action::Present => "presented",
         Action::Unload => return unload(host, &entry.id).await,
         Action::Load | Action::Replace => load(host, entry, locked).await?,
         // What is locked, or pinned by its digest, was approved by whoever wrote that down.
@@ -256,6 +266,10 @@ async fn make(
     };
     if let Some(policy) = &entry.policy {
         let command = Command::Attach(entry.id.clone(), Box::new(policy.clone()));
+        host.execute(command, &Actor::Operator, &Silent).await?;
+    }
+    if let Some(tools) = &entry.tools {
+        let command = Command::PresentAll(entry.id.clone(), tools.clone());
         host.execute(command, &Actor::Operator, &Silent).await?;
     }
     Ok(outcome)
@@ -287,6 +301,7 @@ async fn update(host: &Host, entry: &Entry) -> Result<&'static str, Exit> {
         | Outcome::Unloaded { .. }
         | Outcome::Policy(_)
         | Outcome::Presented(_)
+        | Outcome::PresentedAll { .. }
         | Outcome::Approved { .. }
         | Outcome::Published { .. }
         | Outcome::Revocation { .. }

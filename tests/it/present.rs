@@ -124,3 +124,88 @@ fn what_changes_in_a_version_is_withheld_whatever_it_is_called() {
             .ends_with("Says a book")
     );
 }
+
+#[test]
+fn a_manifest_says_how_tools_are_shown() {
+    let home = Home::new();
+    home.wat("add");
+    let manifest = |tools: &str| {
+        let text = format!("version: 1\ncomponents:\n  - uri: ./add.wasm\n    id: add\n{tools}");
+        home.file("site.yaml", text.as_bytes());
+    };
+    let act = |what: &str| {
+        let ran = home.run(&["manifest", what, "site.yaml"]);
+        let word = |text: &str| {
+            let plan: Json = serde_json::from_str(text).ok()?;
+            Some(plan["components"][0][if what == "apply" { "outcome" } else { "action" }].clone())
+        };
+        (ran.code, word(&ran.stdout).unwrap_or_default(), ran.stderr)
+    };
+    manifest("    tools:\n      add_add: {name: sum, description: Adds two numbers}\n");
+    assert_eq!(act("apply").1, "loaded");
+    let mut client = Client::initialized(&home, &["--disable-builtin-tools"]);
+    assert_eq!(tool(&mut client, "sum")["description"], "Adds two numbers");
+    assert_eq!((act("check").0, act("plan").1), (0, json!("keep")));
+    // The command line changed it; the file says how it is to be.
+    home.json(&["tool", "rename", "sum", "plus"]);
+    assert_eq!((act("check").0, act("plan").1), (1, json!("present")));
+    assert_eq!(act("apply").1, "presented");
+    assert_eq!(client.tools(), ["sum"]);
+    // A file that says nothing leaves it; one that says that there is nothing takes it back.
+    manifest("");
+    assert_eq!(act("plan").1, "keep");
+    manifest("    tools: {}\n");
+    assert_eq!(
+        (act("plan").1, act("apply").1),
+        (json!("present"), json!("presented"))
+    );
+    assert_eq!(client.tools(), ["add_add"]);
+    for (tools, text) in [
+        ("    tools: {nope: {name: sum}}\n", "unknown tool `nope`"),
+        (
+            "    tools: {add_add: {name: load-component}}\n",
+            "keeps for itself",
+        ),
+        (
+            "    tools: {add_add: {description: \"\"}}\n",
+            "the description is empty",
+        ),
+        ("    tools: {add_add: {title: sum}}\n", "site.yaml:5:"),
+        ("    tools: {add_add: {name: a b}}\n", "site.yaml:5:"),
+    ] {
+        manifest(tools);
+        let (code, _, stderr) = act("apply");
+        assert!(code == 1 && stderr.contains(text), "{tools}: {code} {stderr}");
+        assert_eq!(client.tools(), ["add_add"]);
+    }
+}
+
+#[test]
+fn a_name_that_is_withheld_is_still_taken() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    home.load(&guest("kitchen"));
+    home.json(&["tool", "rename", "add_add", "sum"]);
+    let policy = home.file(
+        "none.yaml",
+        b"version: \"1.0\"\npermissions: {tools: {deny: [add]}}\n",
+    );
+    home.json(&["policy", "attach", "add", policy.to_str().unwrap()]);
+    refused(
+        &home.run(&["tool", "rename", "kitchen_note", "sum"]),
+        "the tool `sum` is component `add`'s",
+    );
+    // An id that would give a tool a name that another already has.
+    home.json(&[
+        "policy",
+        "attach",
+        "add",
+        home.file("all.yaml", b"version: \"1.0\"\n").to_str().unwrap(),
+    ]);
+    home.json(&["tool", "rename", "sum", "other_note"]);
+    let kitchen = guest("kitchen");
+    refused(
+        &home.run(&["component", "load", kitchen.to_str().unwrap(), "--name", "other"]),
+        "the tool `other_note` is component `add`'s",
+    );
+}

@@ -465,6 +465,39 @@ fn names_of_others_are_not_to_be_had() {
 }
 
 #[test]
+fn of_two_that_claim_the_same_at_the_same_moment_one_is_refused() {
+    let home = Home::new();
+    let (one, other) = (
+        variant(&home, "one", &[("Says a text", "Says a tale")]),
+        variant(&home, "other", &[("Says a text", "Says a book")]),
+    );
+    // Compiled, so that both come to the end at about the same time.
+    for (path, id) in [(&one, "one"), (&other, "other")] {
+        home.load(path);
+        home.json(&["component", "unload", id]);
+    }
+    for round in 0..8 {
+        let load = |path: &std::path::Path| {
+            let mut command = home.command(&["component", "load", path.to_str().unwrap()]);
+            command.stderr(std::process::Stdio::piped());
+            command.stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let ends = [load(&one), load(&other)].map(|child| child.wait_with_output().unwrap());
+        let refused: Vec<_> = ends.iter().filter(|end| !end.status.success()).collect();
+        assert_eq!(refused.len(), 1, "round {round}: {ends:?}");
+        let said = String::from_utf8_lossy(&refused[0].stderr);
+        assert!(said.contains("is component `"), "{said}");
+        let listed = home.json(&["component", "list"]);
+        assert_eq!(listed["total"], 1, "{listed}");
+        home.json(&[
+            "component",
+            "unload",
+            listed["components"][0]["id"].as_str().unwrap(),
+        ]);
+    }
+}
+
+#[test]
 fn an_update_that_offers_more_or_another_thing_is_withheld() {
     let home = Home::new();
     let path = variant(&home, "tool", &[("Says a text", "Says a text")]);

@@ -7,10 +7,11 @@ use crate::error::{ErrorKind, HostError};
 use crate::grantable::{Grantable, rule_texts};
 use crate::locked::Locked;
 use crate::outcome::{Loaded, Outcome, PolicyChanged, Progress};
-use crate::presentation::Present;
+use crate::presentation::{Present, Shown};
 use crate::publish::Publication;
 use crate::revocation::Subject;
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use wassette_policy::Policy;
@@ -72,6 +73,8 @@ pub enum Command {
     Attach(ComponentId, Box<Policy>),
     /// Names or describes a tool otherwise.
     Present(ToolName, Present),
+    /// Names and describes all tools of a component, those that are not named as it does itself.
+    PresentAll(ComponentId, BTreeMap<ToolName, Shown>),
     /// Keeps a secret for a component.
     SetSecret(ComponentId, SecretName, SecretString),
     /// Forgets a secret of a component.
@@ -133,7 +136,7 @@ impl Command {
             Self::Revoke(..) => "revoke",
             Self::Reset(_) => "reset",
             Self::Attach(..) => "attach",
-            Self::Present(..) => "present",
+            Self::Present(..) | Self::PresentAll(..) => "present",
             Self::SetSecret(..) => "secret.set",
             Self::DeleteSecret(..) => "secret.delete",
         }
@@ -154,6 +157,7 @@ impl Command {
             | Self::Revoke(id, _)
             | Self::Reset(id)
             | Self::Attach(id, _)
+            | Self::PresentAll(id, _)
             | Self::SetSecret(id, ..)
             | Self::DeleteSecret(id, _) => id.to_string(),
         }
@@ -171,6 +175,7 @@ impl Command {
             | Self::Publish(_)
             | Self::Unload(_)
             | Self::Present(..)
+            | Self::PresentAll(..)
             | Self::Reset(_) => Vec::new(),
             Self::Grant(_, grant) | Self::Revoke(_, grant) => vec![grant.to_string()],
             Self::Attach(_, policy) => rule_texts(policy),
@@ -250,6 +255,7 @@ impl Host {
             Command::Reset(id) => self.reset(&id, actor).await,
             Command::Attach(id, policy) => self.attach(&id, *policy).await,
             Command::Present(name, present) => self.present(&name, present).await,
+            Command::PresentAll(id, wanted) => self.present_all(&id, &wanted).await,
             Command::SetSecret(id, name, value) => {
                 self.set_secret(&id, &name, value).await?;
                 let name = name.to_string();
@@ -285,9 +291,11 @@ impl Host {
                 what: "attach a policy",
             }),
             // SECURITY: names and descriptions are what people and models trust.
-            (Actor::Agent { .. }, Command::Present(..)) => Err(HostError::NotAllowed {
-                what: "name or describe tools",
-            }),
+            (Actor::Agent { .. }, Command::Present(..) | Command::PresentAll(..)) => {
+                Err(HostError::NotAllowed {
+                    what: "name or describe tools",
+                })
+            }
             (Actor::Agent { .. }, Command::SetSecret(..) | Command::DeleteSecret(..)) => {
                 Err(HostError::NotAllowed {
                     what: "change secrets",
@@ -357,9 +365,11 @@ fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -
         }
         Ok(Outcome::Policy(PolicyChanged { id, rules, .. })) => ("ok", Some(id), None, rules.as_slice()),
         Ok(Outcome::Presented(presented)) => ("ok", Some(&presented.component), None, &[][..]),
-        Ok(Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. }) => {
-            ("ok", Some(id), None, &[][..])
-        }
+        Ok(
+            Outcome::SecretSet { id, .. }
+            | Outcome::SecretDeleted { id, .. }
+            | Outcome::PresentedAll { id, .. },
+        ) => ("ok", Some(id), None, &[][..]),
         Ok(Outcome::Approved {
             id, digest, granted, ..
         }) => ("ok", Some(id), Some(*digest), granted.as_slice()),

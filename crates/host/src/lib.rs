@@ -68,7 +68,7 @@ pub use grantable::{GrantKind, Grantable, revocable, rule_texts};
 pub use inspect::{Ability, Inspection, Version};
 pub use locked::Locked;
 pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Presented, Progress, Silent, Step};
-pub use presentation::Present;
+pub use presentation::{Present, Shown};
 pub use protect::{ProtectError, Whose};
 pub use publish::{Publication, Publishable};
 pub use result::{Answer, CallResult, Failure, FailureKind};

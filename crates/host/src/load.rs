@@ -6,7 +6,7 @@ use crate::catalog::{Component, Contract, EMPTY_POLICY};
 use crate::code::blocking;
 use crate::command::{Actor, LoadRequest};
 use crate::error::HostError;
-use crate::locked::Locked;
+use crate::locked::{Locked, pinned};
 use crate::outcome::{Change, Loaded, Outcome, Progress, Step};
 use crate::trust::Verdict;
 use crate::version::Provenance;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use wassette_fetch::{FetchOptions, Fetched, Reach, Received};
 use wassette_policy::is_public_address;
-use wassette_store::{Artifact, ComponentId, Digest, Expected, Hold, NewRecord, OciReference, Reference};
+use wassette_store::{Artifact, ComponentId, Digest, Expected, Hold, NewRecord, Reference};
 use wassette_wit::rich::Exports;
 use wassette_wit::{Docs, World, tools};
 
@@ -199,7 +199,8 @@ impl Host {
         (known, admission): (Option<&Component>, Admission),
         progress: &dyn Progress,
     ) -> Result<Loaded, HostError> {
-        self.check_claims(&candidate)?;
+        // Before it is compiled, so that a name in vain costs nothing; and again when nobody else can take it.
+        self.check_claims(&candidate.id, &candidate.contract)?;
         let Candidate {
             id,
             artifact,
@@ -234,6 +235,8 @@ impl Host {
             .await?;
 
         progress.report(Step::Store, 3, STEPS);
+        let names = self.take_names().await?;
+        self.check_claims(&id, &contract)?;
         let change = known.map_or(Change::New, |known| Change::Replaced {
             previous: known.digest,
             difference: Box::new(difference),
@@ -249,6 +252,7 @@ impl Host {
         });
         let record = self.record(&loaded, (&contract, &provenance), kept)?;
         self.commit(&artifact, &record, expected).await?;
+        drop(names);
         tracing::info!(component = %loaded.id, digest = %loaded.digest, "component loaded");
         Ok(self.offered(loaded))
     }
@@ -376,14 +380,6 @@ pub(crate) fn reach(actor: &Actor) -> Reach {
     match actor {
         Actor::Operator => Reach::Operator,
         Actor::Agent { .. } => Reach::Public(Arc::new(is_public_address)),
-    }
-}
-
-/// A reference to what is locked, if anything is: the manifest is then fetched by its digest, wherever the tag points.
-fn pinned(reference: &OciReference, locked: Option<&Locked>) -> OciReference {
-    match locked.and_then(Locked::named) {
-        Some(named) if reference.digest().is_none() => reference.with_digest(named),
-        Some(_) | None => reference.clone(),
     }
 }
 

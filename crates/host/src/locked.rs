@@ -4,7 +4,7 @@ use crate::catalog::{Component, Contract};
 use crate::error::HostError;
 use crate::version::{Offer, Provenance};
 use serde::{Deserialize, Serialize};
-use wassette_store::Digest;
+use wassette_store::{Digest, OciReference};
 use wassette_wit::rich::Offers;
 
 /// One component as it was approved, to the byte.
@@ -103,4 +103,12 @@ fn contract_digest(offer: Offer<'_>) -> Digest {
         serde_json::to_vec(&(imports, tools, offer.offers))
     };
     Digest::of(&json.unwrap_or_default())
+}
+
+/// A reference to what is locked, if anything is: the manifest is then fetched by its digest, wherever the tag points.
+pub(crate) fn pinned(reference: &OciReference, locked: Option<&Locked>) -> OciReference {
+    match locked.and_then(Locked::named) {
+        Some(named) if reference.digest().is_none() => reference.with_digest(named),
+        Some(_) | None => reference.clone(),
+    }
 }

@@ -23,6 +23,13 @@ pub enum Outcome {
     Policy(PolicyChanged),
     /// A tool is shown in another way.
     Presented(Presented),
+    /// The tools of a component are shown as was wanted.
+    PresentedAll {
+        /// The component.
+        id: ComponentId,
+        /// Whether that made a difference.
+        is_changed: bool,
+    },
     /// A version is out of quarantine.
     Approved {
         /// The component.

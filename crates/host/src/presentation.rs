@@ -7,10 +7,10 @@ use crate::Host;
 use crate::catalog::{Catalog, Component};
 use crate::error::HostError;
 use crate::outcome::{Outcome, Presented};
-use crate::rich::taken;
+use crate::rich::{Owned, taken};
 use crate::update::known;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wassette_store::{ComponentId, Record};
 use wassette_wit::{Tool, ToolName, sanitize};
@@ -18,14 +18,16 @@ use wassette_wit::{Tool, ToolName, sanitize};
 /// Longest description, in bytes: clients cut at about as much.
 const DESCRIPTION_BYTES_MAX: usize = 2_000;
 
-/// A tool as the operator wants it to be seen.
+/// A tool as the operator wants it to be seen; what is not said is as its component says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Shown {
+pub struct Shown {
+    /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<ToolName>,
+    pub name: Option<ToolName>,
+    /// Its description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    pub description: Option<String>,
 }
 
 /// All that is shown otherwise of one component, by the names that it has itself.
@@ -38,6 +40,29 @@ impl Presentation {
     /// name that somebody relies on.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| format!("its stored presentation is damaged ({error})"))
+    }
+
+    /// The names that tools are given here.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ToolName> {
+        self.0.values().filter_map(|shown| shown.name.as_ref())
+    }
+
+    /// What is wanted, as it is kept.
+    fn wanted(wanted: &BTreeMap<ToolName, Shown>) -> Result<Self, HostError> {
+        let mut presentation = Self::default();
+        for (original, shown) in wanted {
+            if let Some(name) = &shown.name {
+                presentation.change(original, &Present::Name(name.clone()))?;
+            }
+            if let Some(text) = &shown.description {
+                presentation.change(original, &Present::Description(text.clone()))?;
+            }
+        }
+        Ok(presentation)
+    }
+
+    fn print(&self) -> Result<String, HostError> {
+        serde_json::to_string(self).map_err(|_cannot_fail| HostError::Interrupted)
     }
 
     /// The tool as it is shown.
@@ -70,11 +95,11 @@ pub enum Present {
 impl Host {
     /// Shows a tool, by the name it has now, in another way.
     pub(crate) async fn present(&self, name: &ToolName, present: Present) -> Result<Outcome, HostError> {
-        self.refresh().await?;
+        let names = self.take_names().await?;
         let catalog = self.catalog();
         let (id, original) = original(&catalog, name)?;
         if let Present::Name(new) = &present {
-            self.check_name(&catalog, &id, new)?;
+            self.check_name(&Owned::beside(&id, &catalog), new)?;
             check_own(known(&catalog, &id)?, &original, new)?;
         }
         let change = |record: &mut Record| {
@@ -84,11 +109,11 @@ impl Host {
             };
             let mut presentation = Presentation::read(&record.presentation).map_err(damaged)?;
             presentation.change(&original, &present)?;
-            record.presentation =
-                serde_json::to_string(&presentation).map_err(|_cannot_fail| HostError::Interrupted)?;
+            record.presentation = presentation.print()?;
             Ok(())
         };
         let (_digest, is_changed) = self.rewrite(&id, change).await?;
+        drop(names);
         let shown = self.catalog();
         let shown = shown.component(&id).and_then(|component| {
             let mut tools = component.tools.iter();
@@ -101,6 +126,61 @@ impl Host {
             original,
             is_changed,
         }))
+    }
+}
+
+impl Host {
+    /// Shows the tools of a component as this says, and all others as the component says.
+    pub(crate) async fn present_all(
+        &self,
+        id: &ComponentId,
+        wanted: &BTreeMap<ToolName, Shown>,
+    ) -> Result<Outcome, HostError> {
+        let names = self.take_names().await?;
+        let catalog = self.catalog();
+        let presentation = Presentation::wanted(wanted)?;
+        let (owned, component) = (Owned::beside(id, &catalog), known(&catalog, id)?);
+        for name in presentation.names() {
+            self.check_name(&owned, name)?;
+        }
+        check_all(component, &presentation)?;
+        let text = presentation.print()?;
+        let change = |record: &mut Record| {
+            record.presentation.clone_from(&text);
+            Ok(())
+        };
+        let (_digest, is_changed) = self.rewrite(id, change).await?;
+        drop(names);
+        Ok(Outcome::PresentedAll {
+            id: id.clone(),
+            is_changed,
+        })
+    }
+}
+
+impl Component {
+    /// Whether its tools are shown as this says, and all others as it says itself.
+    pub fn is_shown_as(&self, wanted: &BTreeMap<ToolName, Shown>) -> bool {
+        let now = Presentation::read(&self.presentation_text);
+        Presentation::wanted(wanted).is_ok_and(|wanted| now.is_ok_and(|now| now == wanted))
+    }
+}
+
+/// Refuses what speaks of a tool that there is not, and a name that two tools of the component would have.
+fn check_all(component: &Component, presentation: &Presentation) -> Result<(), HostError> {
+    let said: BTreeSet<_> = component.contract_tools.iter().map(|tool| &tool.name).collect();
+    if let Some(unknown) = presentation.0.keys().find(|name| !said.contains(name)) {
+        return Err(HostError::UnknownTool {
+            name: unknown.to_string(),
+        });
+    }
+    let mut given = BTreeSet::new();
+    match presentation
+        .names()
+        .find(|name| said.contains(name) || !given.insert(*name))
+    {
+        Some(name) => Err(taken(format!("the tool `{name}`"), Some(&component.id))),
+        None => Ok(()),
     }
 }
 

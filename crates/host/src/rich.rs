@@ -4,15 +4,15 @@ use crate::Host;
 use crate::catalog::{Catalog, Component, Contract};
 use crate::ceiling::Above;
 use crate::error::HostError;
-use crate::load::Candidate;
+use crate::presentation::Presentation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use wassette_policy::{Authority, Policy};
 use wassette_sandbox::{Control, Invocation, Prepared};
-use wassette_store::{Artifact, ComponentId};
+use wassette_store::{Artifact, ComponentId, Hold};
 use wassette_wit::rich::{Export, Exports, Offers};
 use wassette_wit::{Function, ToolName, Type, Value, encode};
 
@@ -119,19 +119,31 @@ impl Host {
         Authority::new(Arc::new(Policy::empty()), above, &limits)
     }
 
+    /// Sees what everybody has, and keeps others from taking names until the result is dropped.
+    pub(crate) async fn take_names(&self) -> Result<Hold, HostError> {
+        let names = self.inner.store.take_names().await;
+        let names = names.map_err(|source| HostError::Store { source })?;
+        self.refresh().await?;
+        Ok(names)
+    }
+
     /// Refuses a component that lays claim to what is another's.
     ///
     /// SECURITY: names in the rich world have no prefix. One component must not answer for another.
-    pub(crate) fn check_claims(&self, candidate: &Candidate) -> Result<(), HostError> {
-        let Candidate { id, contract, .. } = candidate;
+    pub(crate) fn check_claims(&self, id: &ComponentId, contract: &Contract) -> Result<(), HostError> {
         let catalog = self.catalog();
         let mut names = BTreeSet::new();
         // SECURITY: of two that share a name, one would be compared with the next version and the other one called.
         if let Some(tool) = contract.tools.iter().find(|tool| !names.insert(&tool.name)) {
             return Err(taken(format!("the tool `{}`", tool.name), Some(id)));
         }
-        for tool in contract.tools.iter().filter(|tool| tool.rich.is_some()) {
-            self.check_name(&catalog, id, &tool.name)?;
+        let owned = Owned::beside(id, &catalog);
+        for tool in &contract.tools {
+            match tool.rich {
+                Some(_) => self.check_name(&owned, &tool.name)?,
+                // Its own id is before it, but another may have been there before the id was.
+                None => owned.check(&tool.name)?,
+            }
         }
         for other in catalog.components().filter(|other| other.id != *id) {
             if let Some(what) = contract.rich.offers.clash(&other.rich.offers) {
@@ -142,19 +154,46 @@ impl Host {
     }
 
     /// Refuses a name without a prefix that is our own or another component's, or looks like that.
-    pub(crate) fn check_name(
-        &self,
-        catalog: &Catalog,
-        id: &ComponentId,
-        name: &ToolName,
-    ) -> Result<(), HostError> {
-        let what = || format!("the tool `{name}`");
+    pub(crate) fn check_name(&self, owned: &Owned<'_>, name: &ToolName) -> Result<(), HostError> {
         if self.inner.config.reserved.contains(&name.as_str()) {
-            return Err(taken(what(), None));
+            return Err(taken(format!("the tool `{name}`"), None));
         }
-        let mut others = catalog.components().filter(|other| other.id != *id);
-        match others.find(|other| owns_name(other, name)) {
-            Some(other) => Err(taken(what(), Some(&other.id))),
+        owned.check_bare(name)
+    }
+}
+
+/// The names of tools that a component cannot have, because they are others'.
+pub(crate) struct Owned<'c> {
+    tools: BTreeMap<ToolName, &'c ComponentId>,
+    ids: BTreeMap<&'c str, &'c ComponentId>,
+}
+
+impl<'c> Owned<'c> {
+    pub(crate) fn beside(id: &ComponentId, catalog: &'c Catalog) -> Self {
+        let (mut tools, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        for other in catalog.components().filter(|other| other.id != *id) {
+            ids.insert(other.id.as_str(), &other.id);
+            // As it says, and as it is shown, or would be were it not withheld.
+            let said = other.contract_tools.iter().map(|tool| tool.name.clone());
+            let shown = Presentation::read(&other.presentation_text).unwrap_or_default();
+            tools.extend(said.chain(shown.names().cloned()).map(|name| (name, &other.id)));
+        }
+        Self { tools, ids }
+    }
+
+    fn check(&self, name: &ToolName) -> Result<(), HostError> {
+        match self.tools.get(name) {
+            Some(by) => Err(taken(format!("the tool `{name}`"), Some(by))),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a name without a prefix, which must not look as if it had one.
+    fn check_bare(&self, name: &ToolName) -> Result<(), HostError> {
+        self.check(name)?;
+        let begins = name.as_str().split_once('_').map(|(begin, _)| begin);
+        match begins.and_then(|begin| self.ids.get(begin)) {
+            Some(by) => Err(taken(format!("the tool `{name}`"), Some(by))),
             None => Ok(()),
         }
     }
@@ -165,14 +204,6 @@ pub(crate) fn taken(what: String, by: Option<&ComponentId>) -> HostError {
         what,
         by: by.cloned(),
     }
-}
-
-/// Whether a name is that of a tool of this component, as it says or as it is shown, or looks like one.
-fn owns_name(component: &Component, name: &ToolName) -> bool {
-    let begins = name.as_str().split_once('_').map(|(begin, _)| begin);
-    begins == Some(component.id.as_str())
-        || component.contract_tools.iter().any(|tool| tool.name == *name)
-        || component.tools.iter().any(|tool| tool.tool.name == *name)
 }
 
 /// A value as JSON.
@@ -235,28 +266,17 @@ impl Catalog {
 mod tests {
     use super::*;
     use crate::HostConfig;
-    use crate::version::Provenance;
     use serde_json::json;
-    use wassette_store::{Digest, Reference};
 
-    fn candidate(id: &str, names: &[&str]) -> Candidate {
+    fn contract(id: &ComponentId, names: &[&str]) -> Contract {
         let schema = "{\"type\": \"object\"}";
         let mut contract = Contract::new(Vec::new(), Vec::new(), Vec::new());
         for name in names {
             let listed = json!([{"name": name, "description": "d", "input-schema": schema, "icons": []}]);
-            let tools = Offers::tools(id, "wassette:mcp/tools@0.1.0", &listed).expect("a tool");
+            let tools = Offers::tools(id.as_str(), "wassette:mcp/tools@0.1.0", &listed).expect("a tool");
             contract.add_tools(tools);
         }
-        Candidate {
-            id: id.parse().expect("an id"),
-            artifact: Artifact {
-                bytes: b"wasm".as_slice().into(),
-                digest: Digest::of(b"wasm"),
-                origin: Reference::File("/a.wasm".into()),
-            },
-            contract,
-            provenance: Provenance::default(),
-        }
+        contract
     }
 
     #[tokio::test]
@@ -265,7 +285,8 @@ mod tests {
         let mut config = HostConfig::new(&folder.path().join("components"));
         config.reserved = vec!["load-component"];
         let host = Host::open(config).await.expect("a host");
-        let claims = |names: &[&str]| host.check_claims(&candidate("a", names));
+        let id: ComponentId = "a".parse().expect("an id");
+        let claims = |names: &[&str]| host.check_claims(&id, &contract(&id, names));
         assert!(claims(&["x", "y", "a_x"]).is_ok());
         let twice = claims(&["a_x", "y", "a_x"]).expect_err("twice");
         assert!(matches!(twice, HostError::Taken { by: Some(_), .. }), "{twice}");

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! state.db (-wal, -shm)   records          compiled/   compiled code      audit.jsonl        audit
-//! blobs/sha256/<hex>      artifacts        keys/       secrets            lock, lock-blobs   see `lock.rs`
+//! blobs/sha256/<hex>      artifacts        keys/       secrets            lock, lock-...     see `lock.rs`
 //! used/                   see `used.rs`    processes/  sockets of those that serve the store
 //! ```
 
@@ -82,6 +82,7 @@ struct Inner {
     compiled: CompiledCache,
     lock: Lock,
     keep_blobs: Lock,
+    keep_names: Lock,
     used: Used,
 }
 
@@ -120,6 +121,7 @@ impl Store {
             blobs: Blobs::new(&folder.join("blobs/sha256")),
             compiled: CompiledCache::new(&folder.join("compiled")),
             keep_blobs: Lock::new(&folder.join("lock-blobs")),
+            keep_names: Lock::new(&folder.join("lock-names")),
             used: Used::new(&folder.join("used")),
             folder,
             database,
@@ -143,6 +145,17 @@ impl Store {
     pub async fn begin(&self) -> Result<Hold, StoreError> {
         let lock = self.0.lock.clone();
         Ok(blocking(move || lock.shared()).await??)
+    }
+
+    /// Keeps away everybody else who takes names that no two records may have, until the result is dropped: for a
+    /// snapshot, a comparison with it, and a commit. Which names those are is not known here.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] when another process holds it for longer than ten seconds.
+    pub async fn take_names(&self) -> Result<Hold, StoreError> {
+        let names = self.0.keep_names.clone();
+        Ok(blocking(move || names.exclusive()).await??)
     }
 
     /// Keeps an artifact's bytes. Idempotent: the same bytes are the same file.

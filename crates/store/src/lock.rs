@@ -10,6 +10,9 @@
 //! A second file, `lock-blobs`, is locked by those who read many blobs for a long time, so that they keep away
 //! the collector and nobody else: a backup and a check, shared; the collector, exclusive, and first.
 //!
+//! A third, `lock-names`, is locked by whoever takes a name that no two components may have, exclusive: between looking who
+//! has it and the commit nobody else takes it.
+//!
 //! INVARIANT: a blob is removed only under the exclusive lock, and a record is written only under a shared
 //! one after its blob was seen. So no record ever points to a blob that a collector removed. The collector
 //! also holds the database's write lock, for a commit whose caller (and with it the shared lock) went away.

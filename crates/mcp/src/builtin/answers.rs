@@ -12,7 +12,10 @@ pub(super) fn outcome_json(outcome: &Outcome) -> Json {
         }),
         Outcome::Policy(changed) => changed_json(changed),
         // No built-in tool asks for these.
-        Outcome::SecretSet { id, .. } | Outcome::SecretDeleted { id, .. } | Outcome::Approved { id, .. } => {
+        Outcome::SecretSet { id, .. }
+        | Outcome::SecretDeleted { id, .. }
+        | Outcome::PresentedAll { id, .. }
+        | Outcome::Approved { id, .. } => {
             json!({"component_id": id})
         }
         Outcome::Presented(presented) => json!({"name": presented.name}),
