@@ -12,6 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 mod balanced;
+mod faults;
 mod load;
 mod oauth;
 mod server;

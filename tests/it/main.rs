@@ -25,6 +25,7 @@ mod permissions;
 mod present;
 mod registry;
 mod rich;
+mod spoil;
 mod stdio;
 mod store;
 mod supply;

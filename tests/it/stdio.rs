@@ -1,6 +1,7 @@
 //! MCP over standard input and output, in both eras, with nothing between the test and the wire.
 
-use crate::support::{Client, Home};
+use crate::spoil::{self, Chance};
+use crate::support::{Client, Home, guest};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -228,6 +229,58 @@ fn garbage_does_not_end_the_server() {
         json!({ "result": 3 }),
         "{sum}"
     );
+}
+
+#[test]
+fn whatever_a_client_sends_is_answered_once_and_ends_nothing() {
+    let home = home();
+    home.load(&guest("conformance"));
+    let mut client = Client::initialized(&home, &[]);
+    let whole = spoil::requests();
+    let mut chance = Chance(7);
+    let (mut sent, mut asked) = (Vec::new(), Vec::new());
+    for round in 0..1_500_u64 {
+        let (method, params) = chance.of(&whole).clone();
+        let mut message = match chance.below(2) {
+            0 => spoil::legacy(method, &params),
+            _ => json!({"jsonrpc": "2.0", "method": method, "params": modern(params)}),
+        };
+        message["id"] = json!(1_000 + round);
+        let mut line = String::from_utf8_lossy(&chance.spoiled(&message)).replace('\n', " ");
+        if let Ok(Json::Object(fields)) = serde_json::from_str(&line) {
+            // What still is a request has to be answered.
+            if fields.get("id") == Some(&message["id"]) && fields.get("method").is_some_and(Json::is_string) {
+                asked.push(1_000 + round);
+            }
+        } else if line.trim().is_empty() {
+            line = "x".to_owned();
+        }
+        sent.push(line.clone());
+        client.send_line(&line);
+    }
+    let last = client.call("add_add", json!({ "a": 1, "b": 2 }));
+    assert_eq!(
+        last["result"]["structuredContent"],
+        json!({ "result": 3 }),
+        "{last}"
+    );
+    let mut answered = std::collections::BTreeMap::<u64, usize>::new();
+    while let Some(message) = client.message(Duration::from_secs(2)) {
+        client.notifications.push(message);
+    }
+    for message in &client.notifications {
+        let text = message.to_string();
+        assert!(!text.contains("internal error"), "{text}");
+        if let Some(id) = message["id"].as_u64().filter(|_| message["method"].is_null()) {
+            *answered.entry(id).or_default() += 1;
+        }
+    }
+    println!("{} of {} were requests", asked.len(), sent.len());
+    assert!(asked.len() > 500, "{}", asked.len());
+    for id in asked {
+        let line = &sent[usize::try_from(id - 1_000).unwrap()];
+        assert_eq!(answered.get(&id), Some(&1), "{line}");
+    }
 }
 
 #[test]

@@ -32,14 +32,14 @@ fn connections() -> usize {
     may.saturating_sub(OTHERS).min(CONNECTIONS_MAX)
 }
 
-fn descriptors(server: &Server) -> usize {
+pub(super) fn descriptors(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.child.id()))
         .unwrap()
         .count()
 }
 
 /// Resident memory in kB.
-fn resident(server: &Server) -> usize {
+pub(super) fn resident(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
-use http::{Method, Request, StatusCode, request};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Request, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
@@ -295,7 +295,15 @@ async fn posted(
     let bytes = collect(body, gate.body_bytes_max).await?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
     let Wish::Request(request) = wish(&bytes)? else {
-        return Ok(caller.passed(endpoint, parts, bytes).await);
+        let is_json = is_json(&parts.headers);
+        let response = caller.passed(endpoint, parts, bytes).await;
+        // What the library cannot read has the right type all the same.
+        return if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            let error = ErrorData::invalid_request("this is no message of the protocol", None);
+            Err(refused(StatusCode::BAD_REQUEST, None, &error))
+        } else {
+            Ok(response)
+        };
     };
     let JsonRpcRequest { id, request, .. } = *request;
     gate.permit(&caller.principal, &id, &request)?;
@@ -324,6 +332,11 @@ async fn posted(
         caller.passed(endpoint, parts, bytes).await
     };
     Ok(hold(response, (place, answering)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/json"))
 }
 
 /// Makes a session, if there is a place for one, and notes whose it is.
