@@ -275,7 +275,6 @@ fn whatever_a_client_sends_is_answered_once_and_ends_nothing() {
             *answered.entry(id).or_default() += 1;
         }
     }
-    println!("{} of {} were requests", asked.len(), sent.len());
     assert!(asked.len() > 500, "{}", asked.len());
     for id in asked {
         let line = &sent[usize::try_from(id - 1_000).unwrap()];

@@ -1,6 +1,11 @@
 //! What goes wrong between a server and its clients: those that disappear, those that do not read, those that send
 //! anything, and components that fail. Whatever it is, it is that client's or that request's alone.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "what is measured is of interest when it passes, too"
+)]
+
 use super::server::{
     Server, eventually, free_address, initialize, metric, modern, modern_headers, read, told, wait_for,
 };
@@ -39,7 +44,7 @@ fn calling(server: &Server, tool: &str, arguments: &Json) -> TcpStream {
     )
 }
 
-fn calling_in(server: &Server, session: &str, id: u64, tool: &str, arguments: &Json) -> TcpStream {
+fn calling_in(server: &Server, session: &str, id: u64, (tool, arguments): (&str, &Json)) -> TcpStream {
     let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
     server.send(
         "POST /mcp",
@@ -131,13 +136,12 @@ fn a_client_that_disappears_in_any_state_leaves_nothing_behind() {
             &server,
             &session,
             5,
-            "test_elicitation",
-            &json!({"message": "Who?"}),
+            ("test_elicitation", &json!({"message": "Who?"})),
         );
         let mut asks = BufReader::new(asks);
         wait_for(&mut asks, "elicitation/create");
         gone(asks.into_inner(), abruptly);
-        let sleeps = calling_in(&server, &session, 6, "hostile_sleep-forever", &json!({}));
+        let sleeps = calling_in(&server, &session, 6, ("hostile_sleep-forever", &json!({})));
         gone(sleeps, false);
         sessions.push(session);
         // One that never came further than its first message.
@@ -195,8 +199,7 @@ fn clients_that_do_not_read_hold_up_nobody_else() {
                 &server,
                 &session,
                 id,
-                "hostile_big-result",
-                &json!({"n": 900_000}),
+                ("hostile_big-result", &json!({"n": 900_000})),
             ));
         }
     }
@@ -244,7 +247,7 @@ fn a_component_that_fails_fails_its_own_request_alone() {
     ] {
         let name = format!("hostile_{tool}");
         let modern = server.call(&name, arguments.clone());
-        let legacy = read(calling_in(&server, &session, 3, &name, &arguments)).message();
+        let legacy = read(calling_in(&server, &session, 3, (&name, &arguments))).message();
         let legacy = &legacy["result"];
         // What is contained and what is printed without effect are no errors.
         let is_error = !matches!(tool, "eat-memory" | "print-json-rpc");
