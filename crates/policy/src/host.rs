@@ -7,6 +7,8 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+const MALFORMED: &str = "the host name is malformed";
+
 /// A network host: a name in lower case without trailing dot, in its ASCII form, or an address.
 ///
 /// Every odd spelling of an address (decimal, octal, hexadecimal, IPv4 inside IPv6) is the address it means.
@@ -39,11 +41,12 @@ impl Host {
         if text.is_empty() {
             return Err("there is no host");
         }
-        let ascii = ascii_name(text).ok_or("the host name is malformed")?;
+        let ascii = ascii_name(text).ok_or(MALFORMED)?;
         match url::Host::parse(&ascii) {
-            Ok(url::Host::Domain(name)) if name == ascii => Ok(Self::Name(name)),
+            // What the other reader reads otherwise has two readings.
+            Ok(url::Host::Domain(name)) => (name == ascii).then_some(Self::Name(name)).ok_or(MALFORMED),
             Ok(url::Host::Ipv4(address)) => Ok(Self::Address(IpAddr::V4(address))),
-            Ok(url::Host::Domain(_) | url::Host::Ipv6(_)) | Err(_) => Err("the host name is malformed"),
+            Ok(url::Host::Ipv6(_)) | Err(_) => Err(MALFORMED),
         }
     }
 

@@ -222,7 +222,8 @@ impl Peers {
 
     /// Whether there is no rule at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.below.is_empty() && self.any.is_empty() && self.ranges.is_empty()
+        let rules = self.hosts.len() + self.below.len() + self.any.len() + self.ranges.len();
+        rules == 0
     }
 
     /// Rules that say every host.

@@ -472,16 +472,11 @@ fn children(
 ) -> Result<Vec<(String, Vec<usize>)>, Stop> {
     let mut literals: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut globs: BTreeMap<&Glob, Vec<usize>> = BTreeMap::new();
-    for at in &class.open {
-        let Some(glob) = patterns
-            .get(*at)
-            .and_then(|pattern| pattern.globs().get(class.depth))
-        else {
-            continue;
-        };
+    let next = |at: &usize| Some((*at, patterns.get(*at)?.globs().get(class.depth)?));
+    for (at, glob) in class.open.iter().filter_map(next) {
         match glob.as_literal() {
-            Some(literal) => literals.entry(literal).or_default().push(*at),
-            None => globs.entry(glob).or_default().push(*at),
+            Some(literal) => literals.entry(literal).or_default().push(at),
+            None => globs.entry(glob).or_default().push(at),
         }
     }
     let mut children = Vec::new();

@@ -530,6 +530,74 @@ fn a_mistake_in_a_rule_about_signatures_is_told_with_its_line_and_column() {
     assert_eq!(error.hint_text(), Some(hint));
 }
 
+/// What some version of YAML reads as another thing has to be in quotes; what looks like that and is none has not.
+#[test]
+fn a_text_without_quotes_is_a_text_in_every_version_of_yaml() {
+    let read = |text: &str| {
+        parse(&format!(
+            "version: \"1.0\"\npermissions: {{environment: {{allow: [{{key: A, value: {text}}}]}}}}"
+        ))
+        .is_ok()
+    };
+    for plain in [
+        "a",
+        "0x",
+        "0x_",
+        "0xg",
+        "0o",
+        "0b",
+        ".",
+        ".x",
+        "1-2",
+        "1.2.3",
+        "2026-01-31x",
+        "1x",
+        "-x",
+        "a:b",
+    ] {
+        assert!(read(plain), "{plain}");
+    }
+    for other in [
+        "0x1F",
+        "0o17",
+        "0b101",
+        "1",
+        "-1",
+        "+1.5",
+        "1e3",
+        "1_000",
+        ".5",
+        "12:30",
+        "12:30:15.5",
+        "2026-01-31",
+        "2026-01-31t10",
+        "2026-01-31T10",
+        "yes",
+        "No",
+        "~",
+        ".inf",
+        "-.INF",
+        ".nan",
+    ] {
+        assert!(!read(other), "{other}");
+        assert!(read(&format!("\"{other}\"")), "{other} in quotes");
+    }
+}
+
+#[test]
+fn limits_may_be_left_empty() {
+    for text in [
+        "resources: {limits: null}",
+        "resources: {limits: {}}",
+        "resources: {}",
+    ] {
+        assert!(
+            parse(&format!("version: \"1.0\"\npermissions: {{{text}}}")).is_ok(),
+            "{text}"
+        );
+    }
+}
+
 const MANUAL: &str = include_str!("../../../docs/policy.md");
 
 #[test]

@@ -226,8 +226,9 @@ fn distance(word: &str, other: &str) -> usize {
             let mut cost = (at(&last, column) + usize::from(letter != wanted))
                 .min(at(&last, column + 1) + 1)
                 .min(at(&current, column) + 1);
-            if previous == Some(wanted) && left == Some(letter) && column > 0 {
-                cost = cost.min(at(&before_last, column - 1) + 1);
+            // There is something to the left, so that this is not the first column.
+            if previous == Some(wanted) && left == Some(letter) {
+                cost = cost.min(at(&before_last, column.saturating_sub(1)) + 1);
             }
             current.push(cost);
             left = Some(wanted);

@@ -287,13 +287,15 @@ fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyE
     {
         let mut known: Vec<&str> = LimitKey::ALL.into_iter().map(LimitKey::name).collect();
         known.dedup();
-        for Entry { key, value, .. } in Map::of(node, "`limits`", &known)?.entries() {
-            if let Some(limit) = LimitKey::from_name(key) {
-                let text = value.amount(key)?;
-                limits
-                    .set(limit, text)
-                    .map_err(|error| unreadable(error, value))?;
-            }
+        let section = Map::of(node, "`limits`", &known)?;
+        let entries = section.entries().iter();
+        for (limit, Entry { key, value, .. }) in
+            entries.filter_map(|entry| Some((LimitKey::from_name(&entry.key)?, entry)))
+        {
+            let text = value.amount(key)?;
+            limits
+                .set(limit, text)
+                .map_err(|error| unreadable(error, value))?;
         }
     }
     if let Some(entry) = section.entry("cpu") {

@@ -147,10 +147,9 @@ impl<'t> Reader<'t> {
             None => return Err(place(self.end).error("the document ends too early")),
         };
         let at = place(span.start);
-        if span.byte_range().is_none() {
-            // Each check below looks at the text there; without it nothing would be checked.
-            return Err(at.error("the parser lost its place"));
-        }
+        // Each check below looks at the text there; without it nothing would be checked.
+        span.byte_range()
+            .ok_or_else(|| at.error("the parser lost its place"))?;
         if let Some(tag) = span.tag_start.filter(|_| event.tag().is_some()) {
             return Err(place(tag).error("tags are not read").hint(QUOTE));
         }
@@ -260,8 +259,19 @@ impl<'t> Reader<'t> {
             let value = self.scalar(&text, style, span)?;
             return Ok(Node { at, value });
         }
-        let (Event::SequenceStart(style, ..) | Event::MappingStart(style, ..)) = event else {
-            return Err(at.error("a value is missing here"));
+        let style = match event {
+            Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) => style,
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Alias(_)
+            | Event::Anchor(..)
+            | Event::UnresolvedAlias(_)
+            | Event::Scalar(..)
+            | Event::SequenceEnd
+            | Event::MappingEnd
+            | _ => return Err(at.error("a value is missing here")),
         };
         if self.depth == DEPTH_MAX {
             return Err(mistakes::too_deep(at));

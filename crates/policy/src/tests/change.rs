@@ -359,3 +359,17 @@ fn joining_takes_what_either_says() {
         Some("b")
     );
 }
+
+#[test]
+fn a_denial_of_one_access_is_lifted_by_a_grant_of_it() {
+    granting(
+        &["fs allow read,write /a", "fs deny write /a/b"],
+        "fs allow write /a/b",
+        &["fs allow read,write /a", "fs allow write /a/b"],
+    );
+    granting(
+        &["fs allow read,write /a", "fs deny read /a/b"],
+        "fs allow read /a/b",
+        &["fs allow read,write /a", "fs allow read /a/b"],
+    );
+}

@@ -1111,3 +1111,20 @@ fn the_layers_can_be_looked_at() {
     assert_eq!((nothing.limits(), nothing.mounts()), (&Limits::DEFAULT, &[][..]));
     assert!(!nothing.has_network());
 }
+
+#[test]
+fn any_rule_that_allows_something_of_the_network_is_one() {
+    for rule in [
+        "net allow host=a.example.com",
+        "net allow host=*.example.com",
+        "net allow cidr=10.0.0.0/8 ports=1 protocols=tcp",
+    ] {
+        assert!(authority(&[rule]).has_network(), "{rule}");
+        assert!(below(&[rule], &[rule]).has_network(), "{rule}");
+        assert!(
+            !below(&[rule], &["net deny host=a.example.com"]).has_network(),
+            "{rule}"
+        );
+    }
+    assert!(!authority(&["net deny host=*"]).has_network());
+}

@@ -10,6 +10,7 @@ mod meaning;
 mod paths;
 mod relation;
 mod rules;
+mod signatures;
 mod urls;
 
 use crate::{
