@@ -69,15 +69,19 @@ fn unwritable(path: &Path, error: std::io::Error) -> Exit {
     Exit::failed(anyhow::Error::new(error).context(format!("cannot write `{}`", path.display())))
 }
 
-/// Makes a file that is not there yet, for this user alone.
-pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), Exit> {
+/// Makes a file for this user alone; says no when there is one.
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<bool, Exit> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)
     });
-    written.map(drop).map_err(|error| unwritable(path, error))
+    match written {
+        Ok(_file) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(unwritable(path, error)),
+    }
 }
 
 /// Makes a file that is not there yet.

@@ -1,13 +1,16 @@
 //! The folder in which processes that serve the same store find each other: a socket each, which only this user reaches.
 
-use crate::socket::{self, SocketFile};
+use crate::socket::SocketFile;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use wassette_mcp::{Connection, Listener, Membership, Others, ProcessName};
 
 /// The folder in that of a store.
@@ -20,21 +23,32 @@ struct InFolder {
     own: ProcessName,
 }
 
+/// How long it is looked whether a process is there.
+const LOOK_TIME: Duration = Duration::from_secs(1);
+
+/// What a socket is called until it listens.
+const NEW: &str = ".new";
+
 /// Makes this process one of those that serve a store, for as long as the file lives.
-pub(crate) fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
+pub(crate) async fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
     let folder = store.join(FOLDER);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&folder)?;
     // SECURITY: whoever reaches a socket in it is believed who a request is from.
     fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
     let name = ProcessName::make()?;
-    let (listener, file) = socket::bind(&folder.join(name.as_str()))?;
+    let (path, new) = (folder.join(name.as_str()), folder.join(format!("{name}{NEW}")));
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    // Whoever finds it finds that it listens.
+    fs::rename(&new, &path)?;
+    let file = SocketFile::of(path);
     let listener = Listener::unix(listener)?;
     let others = InFolder {
         folder,
         own: name.clone(),
     };
-    others.forget_the_dead()?;
+    others.forget_the_dead().await?;
     let others = Arc::new(others);
     Ok((
         Membership {
@@ -47,13 +61,13 @@ pub(crate) fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
 }
 
 impl InFolder {
-    /// Removes the sockets that killed processes left.
-    fn forget_the_dead(&self) -> io::Result<()> {
+    /// Removes the sockets that killed processes left. One that does not answer may be stopped: it stays.
+    async fn forget_the_dead(&self) -> io::Result<()> {
         for name in self.names()? {
-            let path = self.folder.join(name.as_str());
-            let connected = std::os::unix::net::UnixStream::connect(&path);
-            if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-                drop(fs::remove_file(path));
+            let connected = timeout(LOOK_TIME, self.connect(&name)).await;
+            let is_dead = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+            if connected.is_ok_and(|connected| connected.is_err_and(is_dead)) {
+                drop(fs::remove_file(self.folder.join(name.as_str())));
             }
         }
         Ok(())
@@ -88,8 +102,8 @@ mod tests {
     #[tokio::test]
     async fn processes_find_each_other_and_the_dead_are_forgotten() {
         let store = tempfile::tempdir().unwrap();
-        let (one, file) = join(store.path()).unwrap();
-        let (two, _file) = join(store.path()).unwrap();
+        let (one, file) = join(store.path()).await.unwrap();
+        let (two, _file) = join(store.path()).await.unwrap();
         assert_eq!(one.others.names().unwrap(), std::slice::from_ref(&two.name));
         assert!(two.others.connect(&one.name).await.is_ok());
         let folder = store.path().join(FOLDER);
@@ -100,7 +114,7 @@ mod tests {
         std::mem::forget(file);
         drop(one);
         assert!(two.others.connect(&ProcessName::make().unwrap()).await.is_err());
-        let (three, _file) = join(store.path()).unwrap();
+        let (three, _file) = join(store.path()).await.unwrap();
         assert_eq!(three.others.names().unwrap(), std::slice::from_ref(&two.name));
         assert!(!socket.exists());
     }

@@ -10,6 +10,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
+impl SocketFile {
+    /// The file of a socket that was made.
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         drop(fs::remove_file(&self.0));

@@ -310,9 +310,13 @@ async fn update(host: &Host, entry: &Entry) -> Result<&'static str, Exit> {
     }
 }
 
-/// Does it, again when the source could not be asked.
+/// How often something is done again because another process was faster.
+const CONFLICTS_MAX: u32 = 5;
+
+/// Does it, again when the source could not be asked, or when another process did something with the component, perhaps
+/// the same.
 async fn attempts(host: &Host, entry: &Entry, command: Command) -> Result<Outcome, Exit> {
-    let mut attempt = 1;
+    let (mut attempt, mut conflicts) = (1, 0);
     loop {
         let progress = Bar::new();
         let done = host.execute(command.clone(), &Actor::Operator, &progress).await;
@@ -322,6 +326,7 @@ async fn attempts(host: &Host, entry: &Entry, command: Command) -> Result<Outcom
                 tokio::time::sleep(entry.retry.wait(attempt)).await;
                 attempt += 1;
             }
+            Err(error) if error.is_conflict() && conflicts < CONFLICTS_MAX => conflicts += 1,
             done => return done.map_err(|error| refused(error, &entry.reference.to_string())),
         }
     }

@@ -149,7 +149,12 @@ fn keygen(config: &Config, path: &Path, output: Output) -> Result<(), Exit> {
     let private = key
         .to_encrypted_pem(passphrase(config, path)?.expose_secret())
         .map_err(Exit::failed)?;
-    crate::logins::create_private(path, private.as_bytes())?;
+    if !crate::logins::create_private(path, private.as_bytes())? {
+        return Err(
+            Exit::failed(anyhow::anyhow!("`{}` is there already", path.display()))
+                .with_hint("a key is not overwritten: name another file"),
+        );
+    }
     crate::logins::create(&public, key.public().to_pem().as_bytes())?;
     let signer = format!("key:{}", key.public().fingerprint());
     let data = json!({"private": path, "public": public, "signer": signer});

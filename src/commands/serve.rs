@@ -54,7 +54,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     let address = listener.address();
     let host = variables::open(config, &args.run.variables).await?;
     let access = access(config, args, &place, &host)?;
-    let (membership, _socket_of_process) = join(config);
+    let (membership, _socket_of_process) = join(config).await;
     let options = HttpOptions {
         names: names(args, &place)?,
         access,
@@ -88,12 +88,12 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
 
 /// Lets other processes that serve the same store reach this one. Without that it serves alone.
 #[cfg(unix)]
-fn join(config: &Config) -> (Option<Membership>, Option<Socket>) {
-    match crate::others::join(&config.component_dir.value) {
+async fn join(config: &Config) -> (Option<Membership>, Option<Socket>) {
+    match crate::others::join(&config.component_dir.value).await {
         Ok((membership, file)) => (Some(membership), Some(file)),
         Err(error) => {
             note(&format!(
-                "sessions and tasks are known to this process alone, should others serve the same store: {error}"
+                "warning: other processes that serve this store do not find this one's sessions and tasks: {error}"
             ));
             (None, None)
         }
@@ -101,7 +101,7 @@ fn join(config: &Config) -> (Option<Membership>, Option<Socket>) {
 }
 
 #[cfg(not(unix))]
-fn join(_config: &Config) -> (Option<Membership>, Option<Socket>) {
+async fn join(_config: &Config) -> (Option<Membership>, Option<Socket>) {
     (None, None)
 }
 
@@ -243,7 +243,10 @@ fn token(path: &Path) -> Result<Token, Exit> {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| Exit::unreadable(folder, error))?;
             }
-            create_private(path, format!("{text}\n").as_bytes())?;
+            if !create_private(path, format!("{text}\n").as_bytes())? {
+                // Another process made one at the same moment.
+                return token(path);
+            }
             note(&format!(
                 "clients must send this token, which is shown this once and kept in {at}:\n\n    Authorization: Bearer {text}\n"
             ));

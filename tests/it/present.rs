@@ -117,6 +117,18 @@ fn what_changes_in_a_version_is_withheld_whatever_it_is_called() {
         "{tools:?}"
     );
     home.json(&["component", "approve", "tool"]);
+    // A version with a tool of the name that was given to another one.
+    let other = std::fs::read(&path).unwrap();
+    let at = other.windows(5).position(|window| window == b"greet").unwrap();
+    let mut other = other;
+    other[at..at + 5].copy_from_slice(b"hallo");
+    home.json(&["tool", "rename", "say", "hallo"]);
+    std::fs::write(&path, other).unwrap();
+    refused(
+        &home.run(&["component", "update", "tool"]),
+        "the tool `hallo` is component `tool`'s",
+    );
+    home.json(&["tool", "rename", "hallo", "say"]);
     assert!(
         tool(&mut client, "say")["description"]
             .as_str()

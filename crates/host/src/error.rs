@@ -463,6 +463,17 @@ impl HostError {
         Self::Fetch { source: error.into() }
     }
 
+    /// Whether another process was faster: what was seen is not so any more.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Store {
+                source: StoreError::Conflict { .. }
+            }
+        )
+    }
+
     /// What sort of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -237,6 +237,9 @@ impl Host {
         progress.report(Step::Store, 3, STEPS);
         let names = self.take_names().await?;
         self.check_claims(&id, &contract)?;
+        if let Some(known) = heir {
+            known.check_shown(&contract)?;
+        }
         let change = known.map_or(Change::New, |known| Change::Replaced {
             previous: known.digest,
             difference: Box::new(difference),

@@ -4,7 +4,7 @@
 //! is what the component says, whatever it is called here.
 
 use crate::Host;
-use crate::catalog::{Catalog, Component};
+use crate::catalog::{Catalog, Component, Contract};
 use crate::error::HostError;
 use crate::outcome::{Outcome, Presented};
 use crate::rich::{Owned, taken};
@@ -159,6 +159,16 @@ impl Host {
 }
 
 impl Component {
+    /// Refuses a version with a tool that has the name which the operator gave another tool of the component.
+    pub(crate) fn check_shown(&self, contract: &Contract) -> Result<(), HostError> {
+        let shown = Presentation::read(&self.presentation_text).unwrap_or_default();
+        let said: BTreeSet<_> = contract.tools.iter().map(|tool| &tool.name).collect();
+        match shown.names().find(|name| said.contains(name)) {
+            Some(name) => Err(taken(format!("the tool `{name}`"), Some(&self.id))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether its tools are shown as this says, and all others as it says itself.
     pub fn is_shown_as(&self, wanted: &BTreeMap<ToolName, Shown>) -> bool {
         let now = Presentation::read(&self.presentation_text);

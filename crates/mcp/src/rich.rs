@@ -248,6 +248,10 @@ impl Exchange {
     async fn open(&self, state: &str, called: &Called<'_>) -> Result<String, Trouble> {
         let bad = |bad: BadState| Trouble::Protocol(ErrorData::invalid_params(bad.to_string(), None));
         let opened = self.seal()?.open(state, &self.binding(called)).map_err(bad)?;
+        if !self.shared.may_resume(&self.actor) {
+            let text = "too many questions were answered; wait some minutes";
+            return Err(Trouble::Protocol(ErrorData::internal_error(text, None)));
+        }
         let first = self.shared.host.first_use(opened.name, opened.good_until).await;
         if first.map_err(Trouble::Host)? {
             Ok(opened.state)

@@ -42,6 +42,10 @@ const CHANGES_EVERY: Duration = Duration::from_millis(250);
 const ASKING_MAX: usize = 32;
 const ASKING_ALL_MAX: usize = 512;
 
+/// States of one principal that are taken within a while. Each is remembered in the store, for all.
+const RESUMED_MAX: usize = 5_000;
+const RESUMED_EVERY: Duration = Duration::from_secs(600);
+
 /// A place among those that wait for a person, while it lives.
 #[derive(Debug)]
 pub(crate) struct Asking {
@@ -107,6 +111,8 @@ pub(crate) struct Shared {
     /// When components last had clients ask for each list.
     told: Mutex<BTreeMap<KeptList, Instant>>,
     asking: Mutex<HashMap<Actor, usize>>,
+    /// How many states of each principal were taken, since when.
+    resumed: Mutex<HashMap<Actor, (Instant, usize)>>,
     pub(crate) tasks: Tasks,
     seal: OnceLock<Seal>,
 }
@@ -135,6 +141,7 @@ impl Shared {
             said_here: broadcast::Sender::new(SIGNALS_MAX),
             told: Mutex::default(),
             asking: Mutex::default(),
+            resumed: Mutex::default(),
             tasks: Tasks::new(process),
             seal: OnceLock::new(),
         })
@@ -195,6 +202,17 @@ impl Shared {
             shared: Arc::clone(self),
             actor: actor.clone(),
         })
+    }
+
+    /// Whether one more state of this principal is taken now.
+    pub(crate) fn may_resume(&self, actor: &Actor) -> bool {
+        let mut resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner);
+        resumed.retain(|_, (since, _)| since.elapsed() < RESUMED_EVERY);
+        let (_, count) = resumed
+            .entry(actor.clone())
+            .or_insert_with(|| (Instant::now(), 0));
+        *count += 1;
+        *count <= RESUMED_MAX
     }
 
     pub(crate) fn signals(&self) -> broadcast::Receiver<Signal> {

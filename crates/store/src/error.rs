@@ -250,7 +250,9 @@ impl StoreError {
             Self::FeedSequence { .. } => {
                 Some("somebody hands out an old or a second state of the feed: ask whoever publishes it")
             }
-            Self::TooMany { .. } => Some("take some back first"),
+            Self::TooMany { .. } => {
+                Some("take some back first; what is only remembered for a while makes room by itself")
+            }
             Self::NoBlob(_) | Self::DamagedBlob { .. } | Self::Record { .. } => {
                 Some("load the component again from where it came from")
             }

@@ -36,14 +36,16 @@ impl Used {
 
     /// Whether this is the first use of a name that is good until then (in seconds since 1970). Durable when it says yes.
     pub(crate) fn once(&self, name: &[u8; 12], good_until: u64) -> Result<bool, StoreError> {
-        let now = now();
-        if now > good_until {
-            return Ok(false);
-        }
-        self.make_room(now)?;
         let hex: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = self.folder.join(format!("{good_until:016x}-{hex}"));
-        fs::write_once(&path, b"").map_err(|source| StoreError::io("write", &path, source))
+        let is_used = fs::size(&path).map_err(|source| StoreError::io(error::READ, &path, source))?;
+        if is_used.is_some() || now() > good_until {
+            return Ok(false);
+        }
+        self.make_room(now())?;
+        let is_first = fs::write_once(&path, b"").map_err(|source| StoreError::io("write", &path, source))?;
+        // Another process may have forgotten an earlier use since it was looked: once it has expired it is forgotten.
+        Ok(is_first && now() <= good_until)
     }
 
     fn make_room(&self, now: u64) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use super::server::{Server, eventually, free_address, metric, modern, modern_hea
 use crate::support::{Home, guest};
 use serde_json::{Value as Json, json};
 use std::io::BufReader;
+use std::time::{Duration, Instant};
 
 /// A store with the conformance component, and two processes that serve it.
 fn pair() -> (Home, Server, Server) {
@@ -280,4 +281,50 @@ fn who_goes_away_ends_what_was_handed_over() {
     assert!(open() >= 3.0);
     drop(streams);
     eventually("nothing is left of them", || open() < 1.0);
+}
+
+#[test]
+fn a_process_that_is_stopped_loses_nothing_and_holds_up_nobody() {
+    let (home, one, other) = pair();
+    let session = one.session(&[]);
+    let headers = of_session(&session);
+    let simple = call(1, "test_simple_text", &json!({}));
+    one.signal("-STOP");
+    let begin = Instant::now();
+    assert_eq!(other.post(&headers, &simple).status, 503);
+    assert!(begin.elapsed() < Duration::from_secs(25), "{:?}", begin.elapsed());
+    // Neither news nor a new process wait for it.
+    other.call("test_resource_update", json!({}));
+    let third = Server::open(&home, &[]);
+    assert_eq!(third.tools(), other.tools());
+    one.signal("-CONT");
+    let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
+    assert_eq!(third.post(&headers, &ping).status, 200);
+}
+
+#[test]
+fn processes_that_are_started_together_are_all_ready() {
+    let home = Home::new();
+    for name in ["add", "greet"] {
+        home.wat(name);
+    }
+    home.file(
+        "site.yaml",
+        b"version: 1\ncomponents:\n  - {uri: ./add.wasm, tools: {add_add: {name: sum}}}\n  - {uri: ./greet.wasm, permissions: {environment: {allow: [LANG]}}}\n",
+    );
+    let start = || Server::start(&home, &["--manifest", "site.yaml"]);
+    let servers: Vec<Server> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+        starting
+            .into_iter()
+            .map(|started| started.join().unwrap())
+            .collect()
+    });
+    let begin = Instant::now();
+    for server in &servers {
+        eventually("it is ready", || server.ask("GET /ready", &[], b"").status == 200);
+        assert_eq!(server.tools(), ["sum", "greet_greet"]);
+    }
+    // One that was not would try again after thirty seconds.
+    assert!(begin.elapsed() < Duration::from_secs(25), "{:?}", begin.elapsed());
 }

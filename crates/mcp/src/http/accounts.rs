@@ -100,6 +100,18 @@ impl Accounts {
         }
     }
 
+    /// Other places for the same clients; what is answered in either is waited for together.
+    ///
+    /// For requests that another process hands over: they hold a place there as well, and two processes that wait for
+    /// each other's places would wait for ever.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            limits: self.limits,
+            by_name: Mutex::default(),
+            in_flight: Arc::clone(&self.in_flight),
+        }
+    }
+
     /// Counts a request against the client's rate.
     pub(super) fn admit(&self, name: &Arc<str>) -> Result<Admitted, Refused> {
         let account = self.account(name);
@@ -293,6 +305,19 @@ mod tests {
         let _place = accounts.admit(&one).unwrap().request().await.unwrap();
         accounts.drained(Duration::from_millis(20)).await;
         assert_eq!(accounts.in_flight(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_over_has_places_of_its_own_and_is_waited_for() {
+        let accounts = accounts(1000);
+        let beside = accounts.beside();
+        let one: Arc<str> = "one".into();
+        let _first = accounts.admit(&one).unwrap().request().await.unwrap();
+        let _second = accounts.admit(&one).unwrap().request().await.unwrap();
+        let handed = beside.admit(&one).unwrap().request().await.unwrap();
+        assert_eq!(accounts.in_flight(), 3);
+        drop(handed);
+        assert_eq!(beside.in_flight(), 2);
     }
 
     #[test]

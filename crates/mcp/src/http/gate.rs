@@ -22,7 +22,7 @@ use super::accounts::{AccountLimits, Accounts, Admitted};
 use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
 use super::others;
-use super::refusal::{Refusal, busy, no_session, refused, twice, unavailable};
+use super::refusal::{Refusal, busy, no_session, refused, unavailable, unbegun};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
 use crate::message::{Incoming, Reader, Refusal as Unreadable};
@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     names: Names,
     access: Access,
     accounts: Accounts,
+    /// The same for what other processes hand over.
+    handed_over: Accounts,
     sessions: Arc<Sessions>,
     body_bytes_max: usize,
     /// Bytes of bodies that are kept at a time, of all clients.
@@ -62,10 +64,12 @@ impl Gate {
         limits: AccountLimits,
         (sessions, body_bytes_max): (Arc<Sessions>, usize),
     ) -> Self {
+        let accounts = Accounts::new(limits);
         Self {
             names,
             access,
-            accounts: Accounts::new(limits),
+            handed_over: accounts.beside(),
+            accounts,
             sessions,
             body_bytes_max,
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
@@ -234,8 +238,11 @@ async fn admitted(
     came_to: CameTo,
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
-    let admitted = gate
-        .accounts
+    let accounts = match came_to {
+        CameTo::This => &gate.accounts,
+        CameTo::Another => &gate.handed_over,
+    };
+    let admitted = accounts
         .admit(principal.name())
         .map_err(|refusal| busy(refusal, None))?;
     if endpoint.stopping.is_cancelled() {
@@ -320,9 +327,11 @@ async fn posted(
     let place = admitted.request().await;
     let place = place.map_err(|refusal| busy(refusal, Some(&id)))?;
     let answering = match &caller.session {
-        Some(session) if matches!(caller.home, Home::Here) => {
-            Some(gate.sessions.begin(session, &id).ok_or_else(|| twice(&id))?)
-        }
+        Some(session) if matches!(caller.home, Home::Here) => Some(
+            gate.sessions
+                .begin(session, &id)
+                .map_err(|why| unbegun(why, &id))?,
+        ),
         Some(_) | None => None,
     };
     let is_opening = caller.session.is_none() && matches!(request, ClientRequest::InitializeRequest(_));

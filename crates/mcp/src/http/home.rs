@@ -8,8 +8,8 @@ use rmcp::model::ClientRequest;
 
 use super::Endpoint;
 use super::access::Principal;
-use super::others::Neighbours;
-use super::refusal::{no_session, refused};
+use super::others::{Neighbours, Unreached};
+use super::refusal::{no_session, refused, unavailable};
 use crate::process::ProcessName;
 use crate::shared::unpanicked;
 
@@ -60,14 +60,12 @@ impl Caller {
         let handed = neighbours.hand_over(home, &self.principal, (&parts, bytes.clone()));
         match handed.await {
             Ok(response) => response,
-            Err(error) => {
-                tracing::debug!(%error, process = %home, "what a request is for is gone with its process");
-                if self.session.is_some() {
-                    *no_session()
-                } else {
-                    // What is not here is not known, which is the answer.
-                    passed(endpoint, parts, bytes).await
-                }
+            Err(Unreached::Gone) if self.session.is_some() => *no_session(),
+            // What is not here is not known, which is the answer.
+            Err(Unreached::Gone) => passed(endpoint, parts, bytes).await,
+            Err(Unreached::Now(error)) => {
+                tracing::warn!(%error, process = %home, "the process that a request is for does not answer");
+                *unavailable("the process that has what this is about does not answer", None)
             }
         }
     }

@@ -34,8 +34,8 @@ use crate::shared::{Shared, Signal};
 /// Where a process is told what components said in another one.
 pub(super) const NEWS: &str = "/news";
 
-/// Bytes of one telling: as many signals as wait at most, each with the longest URI.
-pub(super) const NEWS_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one telling: as many signals as wait at most, each with the longest URI, each byte of it escaped.
+pub(super) const NEWS_BYTES_MAX: usize = 4 << 20;
 
 /// Who a request is from that was handed over.
 const PRINCIPAL: HeaderName = HeaderName::from_static("wassette-principal");
@@ -46,6 +46,9 @@ const HANDED_PREFIX: &str = "mcp-";
 
 /// How long a process may take to be reached: it is on this machine.
 const REACH_TIME: Duration = Duration::from_secs(2);
+
+/// How long it may take to begin to answer. In a session that is before anything is called, after the wait for a place.
+const BEGIN_TIME: Duration = Duration::from_secs(15);
 
 /// What components say within this time is told once.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -79,6 +82,21 @@ pub struct Membership {
     pub others: Arc<dyn Others>,
 }
 
+/// Why another process does not answer.
+#[derive(Debug)]
+pub(super) enum Unreached {
+    /// It is not there any more, and neither is what was in it.
+    Gone,
+    /// It is there, or may be: it has too much to do, is stopped, or ended in the middle.
+    Now(io::Error),
+}
+
+impl From<io::Error> for Unreached {
+    fn from(error: io::Error) -> Self {
+        Self::Now(error)
+    }
+}
+
 /// The others, as the gate sees them.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbours {
@@ -94,16 +112,12 @@ impl Neighbours {
     }
 
     /// Has another process answer.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be reached, or is gone before it has begun to answer.
     pub(super) async fn hand_over(
         &self,
         to: &ProcessName,
         principal: &Principal,
         (parts, bytes): (&request::Parts, Bytes),
-    ) -> io::Result<Response> {
+    ) -> Result<Response, Unreached> {
         let mut request = Request::new(Full::new(bytes));
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = http::Uri::from_static(ENDPOINT);
@@ -115,12 +129,24 @@ impl Neighbours {
         request
             .headers_mut()
             .insert(PRINCIPAL, principal.to_header().map_err(io::Error::other)?);
-        self.send(to, request).await
+        let answered = timeout(BEGIN_TIME, self.send(to, request)).await;
+        answered.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
-    async fn send(&self, to: &ProcessName, mut request: Request<Full<Bytes>>) -> io::Result<Response> {
+    async fn send(&self, to: &ProcessName, mut request: Request<Full<Bytes>>) -> Result<Response, Unreached> {
         let connected = timeout(REACH_TIME, self.others.connect(to)).await;
-        let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let stream = connected.map_err(|error| {
+            let is_gone = matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            );
+            if is_gone {
+                Unreached::Gone
+            } else {
+                Unreached::Now(error)
+            }
+        })?;
         let host = http::HeaderValue::from_static("localhost");
         request.headers_mut().insert(HOST, host);
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
@@ -161,7 +187,10 @@ impl Neighbours {
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 };
             }
-            self.tell_all(&news).await;
+            tokio::select! {
+                () = shared.ended.cancelled() => return,
+                () = self.tell_all(&news) => {}
+            }
         }
     }
 
@@ -180,8 +209,11 @@ impl Neighbours {
             *request.uri_mut() = http::Uri::from_static(NEWS);
             // One that is stopped, or gone, must not keep the rest from hearing it.
             match timeout(REACH_TIME, self.send(&name, request)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::debug!(%name, %error, "a process was not told"),
+                Ok(Ok(response)) if response.status().is_success() => {}
+                Ok(Ok(response)) => {
+                    tracing::warn!(%name, status = %response.status(), "a process does not take news");
+                }
+                Ok(Err(error)) => tracing::debug!(%name, ?error, "a process was not told"),
                 Err(_) => tracing::debug!(%name, "a process does not listen"),
             }
         }

@@ -8,6 +8,7 @@ use rmcp::model::{ErrorCode, RequestId};
 use serde_json::json;
 
 use super::accounts::Refused;
+use super::sessions::Unbegun;
 
 /// Outside of what JSON-RPC and MCP reserve: asked too much.
 const BUSY: ErrorCode = ErrorCode(-31_029);
@@ -51,8 +52,14 @@ pub(super) fn no_session() -> Refusal {
     refused(StatusCode::NOT_FOUND, None, &error)
 }
 
-/// The library would answer one of them, and keep the other waiting for ever.
-pub(super) fn twice(id: &RequestId) -> Refusal {
-    let error = ErrorData::invalid_request("another request with this id is not answered yet", None);
-    refused(StatusCode::BAD_REQUEST, Some(id), &error)
+/// Why a request of a session is not answered.
+pub(super) fn unbegun(why: Unbegun, id: &RequestId) -> Refusal {
+    match why {
+        Unbegun::NoSession => no_session(),
+        // The library would answer one of them, and keep the other waiting for ever.
+        Unbegun::Twice => {
+            let error = ErrorData::invalid_request("another request with this id is not answered yet", None);
+            refused(StatusCode::BAD_REQUEST, Some(id), &error)
+        }
+    }
 }

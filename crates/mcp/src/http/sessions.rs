@@ -37,6 +37,15 @@ struct Owned {
     answering: HashSet<RequestId>,
 }
 
+/// Why a request cannot be answered in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unbegun {
+    /// It is over.
+    NoSession,
+    /// One with the same id is being answered.
+    Twice,
+}
+
 /// A request that is being answered, while this lives.
 #[derive(Debug)]
 pub(super) struct Answering {
@@ -107,11 +116,14 @@ impl Sessions {
         true
     }
 
-    /// Notes that a request is being answered. None when one with this id is already.
-    pub(super) fn begin(self: &Arc<Self>, session: &str, id: &RequestId) -> Option<Answering> {
+    /// Notes that a request is being answered.
+    pub(super) fn begin(self: &Arc<Self>, session: &str, id: &RequestId) -> Result<Answering, Unbegun> {
         let mut owners = self.owners();
-        let owned = owners.get_mut(session)?;
-        owned.answering.insert(id.clone()).then(|| Answering {
+        let owned = owners.get_mut(session).ok_or(Unbegun::NoSession)?;
+        if !owned.answering.insert(id.clone()) {
+            return Err(Unbegun::Twice);
+        }
+        Ok(Answering {
             sessions: Arc::clone(self),
             session: session.into(),
             id: id.clone(),
