@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod balancer;
 mod conformance;
 #[allow(

@@ -343,6 +343,41 @@ fn a_client_that_goes_away_stops_its_call() {
     eventually("both calls were ended", || told(&home, "cancelled") >= 2);
 }
 
+/// Gemini CLI ends the connection at an event without a message, and so may others of its time.
+#[test]
+fn events_without_a_message_are_for_clients_that_know_them() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let server = Server::open(&home, &[]);
+    for (version, is_primed) in [("2025-06-18", false), ("2025-11-25", true)] {
+        let mut hello = initialize();
+        hello["params"]["protocolVersion"] = json!(version);
+        let opened = server.post(&[], &hello);
+        let session = opened.header("mcp-session-id").unwrap().to_owned();
+        let headers = [("Mcp-Session-Id", session.as_str())];
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(server.post(&headers, &initialized).status, 202);
+        let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
+        let pinged = server.post(&headers, &ping);
+        for answer in [opened, pinged] {
+            let empty = answer
+                .body
+                .lines()
+                .filter(|line| line.trim_end() == "data:")
+                .count();
+            assert_eq!(empty > 0, is_primed, "{version}: {answer:?}");
+            assert!(answer.message()["result"].is_object(), "{answer:?}");
+        }
+        let mut news = BufReader::new(server.send("GET /mcp", &headers, b""));
+        home.load(&home.wat(if is_primed { "greet" } else { "divide" }));
+        let mut before = String::new();
+        while !before.contains("list_changed") {
+            assert!(news.read_line(&mut before).unwrap() > 0, "{before}");
+        }
+        assert_eq!(before.contains("data: \n"), is_primed, "{version}: {before}");
+    }
+}
+
 #[test]
 fn two_requests_of_a_session_with_the_same_id_are_not_answered_by_each_other() {
     let home = Home::new();

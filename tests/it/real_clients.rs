@@ -281,12 +281,12 @@ pub(crate) fn node() -> Command {
     command
 }
 
-fn node_tools() -> PathBuf {
+pub(crate) fn node_tools() -> PathBuf {
     installed("WASSETTE_NODE_TOOLS")
 }
 
 /// A program with nothing of our environment.
-fn clean(program: &Path) -> Command {
+pub(crate) fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
     command

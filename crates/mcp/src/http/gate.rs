@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcRequest, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcRequest, ProtocolVersion, RequestId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use super::accounts::{AccountLimits, Accounts, Admitted};
 use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
 use super::others;
+use super::priming;
 use super::refusal::{Refusal, busy, no_session, refused, unavailable, unbegun};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
@@ -334,9 +335,11 @@ async fn posted(
         ),
         Some(_) | None => None,
     };
-    let is_opening = caller.session.is_none() && matches!(request, ClientRequest::InitializeRequest(_));
-    let response = if is_opening {
-        open(endpoint, (parts, bytes), &caller, &id).await?
+    let response = if let ClientRequest::InitializeRequest(hello) = &request
+        && caller.session.is_none()
+    {
+        let version = &hello.params.protocol_version;
+        open(endpoint, (parts, bytes), &caller, (&id, version)).await?
     } else {
         caller.passed(endpoint, parts, bytes).await
     };
@@ -353,7 +356,7 @@ async fn open(
     endpoint: &Endpoint,
     (parts, bytes): (request::Parts, Bytes),
     caller: &Caller,
-    id: &RequestId,
+    (id, version): (&RequestId, &ProtocolVersion),
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
     let _one_at_a_time = gate.making.lock().await;
@@ -363,9 +366,14 @@ async fn open(
     let response = caller.passed(endpoint, parts, bytes).await;
     let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok());
     if let Some(session) = session.and_then(|id| endpoint.local_id(id)) {
-        gate.sessions.own(session, caller.principal.name());
+        gate.sessions
+            .own(session, caller.principal.name(), priming::is_known(version));
     }
-    Ok(response)
+    Ok(if priming::is_known(version) {
+        response
+    } else {
+        priming::without(response)
+    })
 }
 
 /// The session that a request is part of.

@@ -9,6 +9,7 @@ use rmcp::model::ClientRequest;
 use super::Endpoint;
 use super::access::Principal;
 use super::others::{Neighbours, Unreached};
+use super::priming;
 use super::refusal::{no_session, refused, unavailable};
 use crate::process::ProcessName;
 use crate::shared::unpanicked;
@@ -55,7 +56,17 @@ impl Caller {
     /// Hands a request to the library, or to the process that it is for.
     pub(super) async fn passed(&self, endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
         let Home::There(neighbours, home) = &self.home else {
-            return passed(endpoint, parts, bytes).await;
+            let response = passed(endpoint, parts, bytes).await;
+            let sessions = endpoint.gate.sessions();
+            let is_spared = self
+                .session
+                .as_ref()
+                .is_some_and(|id| !sessions.knows_priming(id));
+            return if is_spared {
+                priming::without(response)
+            } else {
+                response
+            };
         };
         let handed = neighbours.hand_over(home, &self.principal, (&parts, bytes.clone()));
         match handed.await {

@@ -15,6 +15,7 @@ mod metrics;
 mod oauth;
 mod origin;
 mod others;
+mod priming;
 mod refusal;
 mod router;
 mod sessions;

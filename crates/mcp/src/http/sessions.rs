@@ -33,6 +33,8 @@ pub(crate) struct Sessions {
 struct Owned {
     owner: Arc<str>,
     used: Instant,
+    /// Whether its client knows events without a message.
+    knows_priming: bool,
     /// The requests that are being answered.
     answering: HashSet<RequestId>,
 }
@@ -97,13 +99,19 @@ impl Sessions {
     }
 
     /// Says whose session this is, once it is made.
-    pub(super) fn own(&self, id: &str, owner: &Arc<str>) {
+    pub(super) fn own(&self, id: &str, owner: &Arc<str>, knows_priming: bool) {
         let owned = Owned {
             owner: Arc::clone(owner),
             used: Instant::now(),
+            knows_priming,
             answering: HashSet::new(),
         };
         self.owners().insert(id.into(), owned);
+    }
+
+    /// Whether the client of a session knows events without a message.
+    pub(super) fn knows_priming(&self, id: &str) -> bool {
+        self.owners().get(id).is_none_or(|owned| owned.knows_priming)
     }
 
     /// Whether somebody may use a session, which is then used. One that is not there is nobody's.
