@@ -6,8 +6,12 @@ use crate::real_clients::{clean, node, node_tools, script};
 use crate::support::{Home, Ran};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The slowest needs some twenty seconds on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is asked, and what has to come back: SHA-256 of `hello`.
 const DIGEST: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -198,6 +202,35 @@ impl Agent {
     }
 }
 
+/// Runs an agent to its end, which is brought about when it does not come.
+fn ended(home: &Home, command: &mut Command) -> Ran {
+    let file = |name: &str| std::fs::File::create(home.path().join(name)).unwrap();
+    let (stdout, stderr) = (file("stdout"), file("stderr"));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            break child.wait().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let read = |name: &str| std::fs::read(home.path().join(name)).unwrap();
+    Ran::of(Output {
+        status,
+        stdout: read("stdout"),
+        stderr: read("stderr"),
+    })
+}
+
 /// Enters the program in the agent's settings, has it call a tool, and looks at what its model was told.
 #[track_caller]
 fn calls_a_tool(agent: Agent, over_http: bool) {
@@ -216,7 +249,7 @@ fn calls_a_tool(agent: Agent, over_http: bool) {
     std::fs::create_dir(&folder).unwrap();
     let mut command = agent.command(&model);
     let command = command.env("HOME", home.path()).current_dir(&folder);
-    let ran = Ran::of(command.stdin(Stdio::null()).output().unwrap());
+    let ran = ended(&home, command);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("the tool was called"), "{ran:?}");
     let told = model.told.lock().unwrap();

@@ -271,3 +271,78 @@ pub(super) fn heard(shared: &Shared, body: &[u8]) -> bool {
 pub(super) fn principal(headers: &HeaderMap) -> Option<Principal> {
     Principal::from_header(headers.get(PRINCIPAL)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// One that is reached, or not, as the test says.
+    #[derive(Debug)]
+    enum Other {
+        Fails(io::ErrorKind),
+        /// Says this to whatever it is asked.
+        Says(&'static str),
+    }
+
+    impl Others for Other {
+        fn connect(&self, _name: &ProcessName) -> BoxFuture<'static, io::Result<Box<dyn Connection>>> {
+            let words = match self {
+                Self::Fails(kind) => return std::future::ready(Err((*kind).into())).boxed(),
+                Self::Says(words) => *words,
+            };
+            let (near, mut far) = tokio::io::duplex(1 << 16);
+            tokio::spawn(async move {
+                let mut asked = [0; 1 << 12];
+                let _count = far.read(&mut asked).await;
+                let _sent = far.write_all(words.as_bytes()).await;
+            });
+            std::future::ready(Ok(Box::new(near) as Box<dyn Connection>)).boxed()
+        }
+
+        fn names(&self) -> io::Result<Vec<ProcessName>> {
+            Ok(Vec::new())
+        }
+    }
+
+    async fn handed_over(other: Other) -> Result<StatusCode, Unreached> {
+        let name = ProcessName::make().unwrap();
+        let neighbours = Neighbours {
+            name: name.clone(),
+            others: Arc::new(other),
+        };
+        let (parts, ()) = Request::post("/mcp").body(()).unwrap().into_parts();
+        let principal = Principal::new("ann", []);
+        let response = neighbours.hand_over(&name, &principal, (&parts, Bytes::new()));
+        response.await.map(|response| response.status())
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_and_what_is_only_not_reached_now() {
+        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied, WouldBlock};
+        for kind in [NotFound, ConnectionRefused] {
+            assert!(
+                matches!(handed_over(Other::Fails(kind)).await, Err(Unreached::Gone)),
+                "{kind}"
+            );
+        }
+        // Too much to do, no descriptors left, or something else that may be mended.
+        for kind in [WouldBlock, PermissionDenied, io::ErrorKind::Other] {
+            assert!(
+                matches!(handed_over(Other::Fails(kind)).await, Err(Unreached::Now(_))),
+                "{kind}"
+            );
+        }
+        // It ends in the middle, or says what is no answer.
+        for words in ["", "HTTP/1.1 2", "what?\r\n\r\n"] {
+            assert!(
+                matches!(handed_over(Other::Says(words)).await, Err(Unreached::Now(_))),
+                "{words}"
+            );
+        }
+        let accepted = handed_over(Other::Says("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")).await;
+        assert_eq!(accepted.unwrap(), StatusCode::ACCEPTED);
+    }
+}
