@@ -62,7 +62,8 @@ fn what_a_component_offers_is_listed_and_given() {
         [
             "test://static-text",
             "test://static-binary",
-            "test://watched-resource"
+            "test://watched-resource",
+            "ui://test/app"
         ]
     );
     let listed = client.request("resources/templates/list", json!({}));
@@ -106,6 +107,44 @@ fn what_a_component_offers_is_listed_and_given() {
             "{about}"
         );
     }
+}
+
+/// MCP Apps: a tool names a page, which is a resource; the client gets both as the component gives them.
+#[test]
+fn pages_of_apps_and_what_is_said_beside_results_pass_through() {
+    let home = home();
+    let mut client = legacy(&home, json!({}));
+    let listed = client.request("tools/list", json!({}));
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    let app = tools.iter().find(|tool| tool["name"] == "test_app").unwrap();
+    let uri = &app["_meta"]["ui"]["resourceUri"];
+    assert_eq!(
+        (uri, &app["_meta"]["test/note"]),
+        (&json!("ui://test/app"), &json!("passed on"))
+    );
+    let listed = client.request("resources/list", json!({}))["result"]["resources"].clone();
+    let page = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|page| page["uri"] == *uri)
+        .unwrap();
+    assert_eq!(page["mimeType"], "text/html;profile=mcp-app");
+    let read = client.request("resources/read", json!({ "uri": uri }));
+    let page = &read["result"]["contents"][0];
+    assert!(
+        page["text"].as_str().unwrap().starts_with("<!doctype html>"),
+        "{read}"
+    );
+    assert_eq!(page["mimeType"], "text/html;profile=mcp-app");
+    assert_eq!(page["_meta"]["ui"]["prefersBorder"], true);
+    let called = client.call("test_app", json!({}));
+    assert_eq!(
+        called["result"]["structuredContent"],
+        json!({ "hour": 12 }),
+        "{called}"
+    );
+    assert_eq!(called["result"]["_meta"]["test/only-for-the-page"], 7, "{called}");
 }
 
 #[test]
@@ -611,6 +650,7 @@ fn a_component_does_not_speak_of_the_resources_of_another() {
         &[
             ("test_", "tost_"),
             ("test://", "tost://"),
+            ("ui://test/app", "ui://tost/app"),
             ("other://not-mine", "test://template/"),
             ("json_schema", "jsun_schema"),
             ("greet", "grxet"),

@@ -8,6 +8,9 @@ use crate::wassette::mcp::types::{
 };
 use serde_json::json;
 
+/// A page that a client shows beside a tool's result (MCP Apps).
+pub const APP: &str = "ui://test/app";
+
 fn resource(uri: &str, name: &str, mime_type: &str) -> ResourceInfo {
     ResourceInfo {
         uri: uri.into(),
@@ -33,6 +36,13 @@ fn read(uri: &str) -> Option<ResourceContents> {
             let text = "This is the content of the static text resource.";
             contents(uri, "text/plain", ResourceBody::Text(text.into()))
         }
+        APP => {
+            let page = "<!doctype html><title>App</title><p>Hello";
+            ResourceContents {
+                meta: Some(json!({"ui": {"prefersBorder": true}}).to_string()),
+                ..contents(uri, "text/html;profile=mcp-app", ResourceBody::Text(page.into()))
+            }
+        }
         "test://static-binary" => contents(uri, "image/png", ResourceBody::Blob(PNG.to_vec())),
         "test://watched-resource" => contents(uri, "text/plain", ResourceBody::Text("Watched".into())),
         _ => {
@@ -49,6 +59,7 @@ impl Guest for Fixture {
             resource("test://static-text", "Static text", "text/plain"),
             resource("test://static-binary", "Static image", "image/png"),
             resource("test://watched-resource", "A resource that changes", "text/plain"),
+            resource(APP, "A page", "text/html;profile=mcp-app"),
         ]
     }
 

@@ -2,7 +2,8 @@
 
 use crate::Fixture;
 use crate::content::{Answers, Called, audio, done, embedded, fail, image, say, text};
-use crate::exports::wassette::mcp::tools::{Guest, Tool, ToolOutcome};
+use crate::exports::wassette::mcp::tools::{Guest, Tool, ToolOutcome, ToolResult};
+use crate::resources::APP;
 use crate::wassette::mcp::client::{self, Capability, KeptList, Level};
 use crate::wassette::mcp::types::{Failure, Resume};
 use crate::{questions, tasks};
@@ -42,6 +43,15 @@ pub fn tool(name: &str, description: &str, schema: &Value) -> Tool {
     }
 }
 
+/// One that comes with a page to show (MCP Apps).
+fn app() -> Tool {
+    let empty = json!({"type": "object", "properties": {}});
+    Tool {
+        meta: Some(json!({"ui": {"resourceUri": APP}, "test/note": "passed on"}).to_string()),
+        ..tool("test_app", "Shows a page", &empty)
+    }
+}
+
 fn special() -> [Tool; 2] {
     let header = json!({
         "type": "object",
@@ -73,7 +83,7 @@ impl Guest for Fixture {
     fn list() -> Vec<Tool> {
         let empty = json!({"type": "object", "properties": {}});
         let plain = PLAIN.iter().map(|(name, description)| tool(name, description, &empty));
-        plain.chain(special()).chain(questions::tools()).chain(tasks::tools()).collect()
+        plain.chain([app()]).chain(special()).chain(questions::tools()).chain(tasks::tools()).collect()
     }
 
     fn call(name: String, arguments: String, resume: Option<Resume>) -> Result<ToolOutcome, Failure> {
@@ -106,6 +116,12 @@ fn plain(name: &str, arguments: &Map<String, Value>) -> Option<Called> {
             image(),
             embedded("test://mixed-content-resource", "application/json", r#"{"test":"data","value":123}"#),
         ]),
+        "test_app" => Ok(ToolOutcome::Done(ToolResult {
+            content: vec![text("The page shows it")],
+            structured: Some(json!({"hour": 12}).to_string()),
+            is_error: false,
+            meta: Some(json!({"test/only-for-the-page": 7}).to_string()),
+        })),
         "test_resource_link" => done(vec![crate::resources::link()]),
         "test_tool_with_logging" => logging(),
         "test_error_handling" => fail("This tool intentionally returns an error for testing"),
