@@ -66,6 +66,7 @@ fn a_key_is_base64_between_its_lines() {
         "",
         "====",
         "A===",
+        "AAAAA===",
         "AAA",
         "AAAA=",
         "AA-A",
