@@ -29,8 +29,8 @@ const LOOK_TIME: Duration = Duration::from_secs(1);
 /// What a socket is called until it listens.
 const NEW: &str = ".new";
 
-/// Makes this process one of those that serve a store, for as long as the file lives.
-pub(crate) async fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
+/// Makes this process one of those that serve a store, for as long as the file lives, and others reach it there.
+pub(crate) async fn join(store: &Path) -> io::Result<(Membership, Listener, SocketFile)> {
     let folder = store.join(FOLDER);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&folder)?;
@@ -50,14 +50,7 @@ pub(crate) async fn join(store: &Path) -> io::Result<(Membership, SocketFile)> {
     };
     others.forget_the_dead().await?;
     let others = Arc::new(others);
-    Ok((
-        Membership {
-            name,
-            listener,
-            others,
-        },
-        file,
-    ))
+    Ok((Membership { name, others }, listener, file))
 }
 
 impl InFolder {
@@ -102,8 +95,8 @@ mod tests {
     #[tokio::test]
     async fn processes_find_each_other_and_the_dead_are_forgotten() {
         let store = tempfile::tempdir().unwrap();
-        let (one, file) = join(store.path()).await.unwrap();
-        let (two, _file) = join(store.path()).await.unwrap();
+        let (one, listener, file) = join(store.path()).await.unwrap();
+        let (two, _listener, _file) = join(store.path()).await.unwrap();
         assert_eq!(one.others.names().unwrap(), std::slice::from_ref(&two.name));
         assert!(two.others.connect(&one.name).await.is_ok());
         let folder = store.path().join(FOLDER);
@@ -112,9 +105,9 @@ mod tests {
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
         // As one that was killed leaves it.
         std::mem::forget(file);
-        drop(one);
+        drop(listener);
         assert!(two.others.connect(&ProcessName::make().unwrap()).await.is_err());
-        let (three, _file) = join(store.path()).await.unwrap();
+        let (three, _other, _file) = join(store.path()).await.unwrap();
         assert_eq!(three.others.names().unwrap(), std::slice::from_ref(&two.name));
         assert!(!socket.exists());
     }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
-    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Membership, Names, Token,
+    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Listeners, Membership, Names,
+    Token,
 };
 
 /// Where is listened unless told otherwise.
@@ -54,7 +55,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     let address = listener.address();
     let host = variables::open(config, &args.run.variables).await?;
     let access = access(config, args, &place, &host)?;
-    let (membership, _socket_of_process) = join(config).await;
+    let (membership, processes, _socket_of_process) = join(config).await;
     let options = HttpOptions {
         names: names(args, &place)?,
         access,
@@ -79,30 +80,35 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     ));
     tell(&place, address, args);
     let stop = stopped().map_err(Exit::failed)?;
+    let listeners = Listeners {
+        clients: listener,
+        admin,
+        processes,
+    };
     let loading = load(config, args, &host, &server);
     tokio::select! {
-        served = server.serve(listener, admin, stop) => served.map_err(Exit::failed),
+        served = server.serve(listeners, stop) => served.map_err(Exit::failed),
         never = async { loading.await; host.follow_feeds().await } => match never {},
     }
 }
 
 /// Lets other processes that serve the same store reach this one. Without that it serves alone.
 #[cfg(unix)]
-async fn join(config: &Config) -> (Option<Membership>, Option<Socket>) {
+async fn join(config: &Config) -> (Option<Membership>, Option<Listener>, Option<Socket>) {
     match crate::others::join(&config.component_dir.value).await {
-        Ok((membership, file)) => (Some(membership), Some(file)),
+        Ok((membership, listener, file)) => (Some(membership), Some(listener), Some(file)),
         Err(error) => {
             note(&format!(
                 "warning: other processes that serve this store do not find this one's sessions and tasks: {error}"
             ));
-            (None, None)
+            (None, None, None)
         }
     }
 }
 
 #[cfg(not(unix))]
-async fn join(_config: &Config) -> (Option<Membership>, Option<Socket>) {
-    (None, None)
+async fn join(_config: &Config) -> (Option<Membership>, Option<Listener>, Option<Socket>) {
+    (None, None, None)
 }
 
 /// Loads what the manifest says, and only then is ready. What cannot be had now may be had later.

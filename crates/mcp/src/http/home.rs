@@ -8,7 +8,7 @@ use rmcp::model::ClientRequest;
 
 use super::Endpoint;
 use super::access::Principal;
-use super::others::{Neighbours, Unreached};
+use super::others::{Membership, Unreached};
 use super::priming;
 use super::refusal::{no_session, refused, unavailable};
 use crate::process::ProcessName;
@@ -29,15 +29,15 @@ pub(super) enum CameTo {
 pub(super) enum Home {
     Here,
     /// In the process that has its session or task.
-    There(Neighbours, ProcessName),
+    There(Membership, ProcessName),
 }
 
 impl Home {
     pub(super) fn of(endpoint: &Endpoint, id: Option<&str>, came_to: CameTo) -> Self {
-        let neighbours = endpoint.neighbours.as_ref().filter(|_| came_to == CameTo::This);
-        let found = neighbours.zip(id).and_then(|(neighbours, id)| {
-            let home = neighbours.home(id)?;
-            Some(Self::There(neighbours.clone(), home))
+        let membership = endpoint.membership.as_ref().filter(|_| came_to == CameTo::This);
+        let found = membership.zip(id).and_then(|(membership, id)| {
+            let home = membership.home(id)?;
+            Some(Self::There(membership.clone(), home))
         });
         found.unwrap_or(Self::Here)
     }
@@ -55,7 +55,7 @@ pub(super) struct Caller {
 impl Caller {
     /// Hands a request to the library, or to the process that it is for.
     pub(super) async fn passed(&self, endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Response {
-        let Home::There(neighbours, home) = &self.home else {
+        let Home::There(membership, home) = &self.home else {
             let response = passed(endpoint, parts, bytes).await;
             let sessions = endpoint.gate.sessions();
             let is_spared = self
@@ -68,7 +68,7 @@ impl Caller {
                 response
             };
         };
-        let handed = neighbours.hand_over(home, &self.principal, (&parts, bytes.clone()));
+        let handed = membership.hand_over(home, &self.principal, (&parts, bytes.clone()));
         match handed.await {
             Ok(response) => response,
             Err(Unreached::Gone) if self.session.is_some() => *no_session(),
@@ -110,18 +110,18 @@ async fn passed(endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Res
 impl Endpoint {
     /// The library's id of a session that clients know by this one; none for one that is not from here.
     pub(super) fn local_id<'a>(&self, id: &'a str) -> Option<&'a str> {
-        match &self.neighbours {
-            Some(neighbours) => neighbours.name.own(id),
+        match &self.membership {
+            Some(membership) => membership.name.own(id),
             None => Some(id),
         }
     }
 
     /// Says in the id of a session in which process it is.
     fn mark_session(&self, headers: &mut HeaderMap) {
-        let (Some(neighbours), Some(id)) = (&self.neighbours, headers.get(SESSION)) else {
+        let (Some(membership), Some(id)) = (&self.membership, headers.get(SESSION)) else {
             return;
         };
-        let marked = id.to_str().ok().map(|id| neighbours.name.mark(id));
+        let marked = id.to_str().ok().map(|id| membership.name.mark(id));
         if let Some(marked) = marked.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(SESSION, marked);
         }

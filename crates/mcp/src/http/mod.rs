@@ -20,8 +20,8 @@ mod refusal;
 mod router;
 mod sessions;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -79,7 +79,7 @@ pub(crate) struct Endpoint {
     pub(crate) service: StreamableHttpService<Server, sessions::Sessions>,
     pub(crate) metrics: Arc<metrics::Metrics>,
     /// None where there are no other processes.
-    pub(crate) neighbours: Option<others::Neighbours>,
+    pub(crate) membership: Option<Membership>,
     /// Whether what should be loaded is loaded.
     pub(crate) is_ready: AtomicBool,
     /// Cancelled as soon as no new requests are wanted.
@@ -92,8 +92,17 @@ pub struct HttpServer {
     ended: CancellationToken,
     closed: CancellationToken,
     connections_max: usize,
-    /// Where other processes reach this one; taken when it is served.
-    inner: Mutex<Option<Listener>>,
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub struct Listeners {
+    /// From clients.
+    pub clients: Listener,
+    /// From the operator's programs: answers `/metrics`, `/health` and `/ready` to whoever reaches it, and nothing else.
+    pub admin: Option<Listener>,
+    /// From other processes that serve the same store, and from nobody else.
+    pub processes: Option<Listener>,
 }
 
 impl std::fmt::Debug for HttpServer {
@@ -106,15 +115,7 @@ impl HttpServer {
     /// Makes a server, which is not ready until [`Self::ready`] says so.
     pub fn new(host: Host, options: ServerOptions, http: HttpOptions) -> Self {
         let (ended, closed) = (CancellationToken::new(), CancellationToken::new());
-        let (neighbours, inner) = http.membership.map_or((None, None), |membership| {
-            let Membership {
-                name,
-                listener,
-                others,
-            } = membership;
-            (Some(others::Neighbours { name, others }), Some(listener))
-        });
-        let process = neighbours.as_ref().map(|neighbours| neighbours.name.clone());
+        let process = http.membership.as_ref().map(|membership| membership.name.clone());
         let shared = Shared::new(host, options, process, ended.clone());
         let metrics = Arc::new(metrics::Metrics::new());
         let sessions = Arc::new(sessions::Sessions::new(http.sessions_max));
@@ -141,7 +142,7 @@ impl HttpServer {
             ),
             service,
             metrics,
-            neighbours,
+            membership: http.membership,
             is_ready: AtomicBool::new(false),
             stopping: ended.clone(),
         };
@@ -150,7 +151,6 @@ impl HttpServer {
             ended,
             closed,
             connections_max: http.connections_max,
-            inner: Mutex::new(inner),
         }
     }
 
@@ -163,15 +163,12 @@ impl HttpServer {
 
     /// Serves until `stop` is done, then answers what was asked, for a few seconds.
     ///
-    /// `admin` answers `/metrics`, `/health` and `/ready` to whoever reaches it, and nothing else.
-    ///
     /// # Errors
     ///
     /// [`ServeError::Streams`] when a listener fails for good.
     pub async fn serve(
         &self,
-        listener: Listener,
-        admin: Option<Listener>,
+        listeners: Listeners,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         listen::allow_descriptors();
@@ -180,25 +177,24 @@ impl HttpServer {
         let metrics = Arc::clone(&self.endpoint.metrics);
         let limits = listen::Limits::new(self.connections_max, &metrics);
         let served = listen::serve(
-            listener,
+            listeners.clients,
             router::protocol(Arc::clone(&self.endpoint)),
             limits,
             self.closed.clone(),
         );
         let admin_router = router::admin(Arc::clone(&self.endpoint));
         let admin_served = self.served(
-            admin,
+            listeners.admin,
             admin_router,
             listen::Limits::of_others(ADMIN_CONNECTIONS_MAX, Gauge::default()),
         );
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
         let inner_router = router::inner(Arc::clone(&self.endpoint));
         let inner_limits =
             listen::Limits::of_others(self.connections_max, metrics.inner_connections().clone());
-        let inner_served = self.served(inner, inner_router, inner_limits);
+        let inner_served = self.served(listeners.processes, inner_router, inner_limits);
         let telling = async {
-            if let Some(neighbours) = &self.endpoint.neighbours {
-                neighbours.tell(&self.endpoint.shared).await;
+            if let Some(membership) = &self.endpoint.membership {
+                membership.tell(&self.endpoint.shared).await;
             }
         };
         let drained = async {

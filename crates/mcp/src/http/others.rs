@@ -26,8 +26,8 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{sleep, timeout};
 use wassette_host::KeptList;
 
+use super::ENDPOINT;
 use super::access::Principal;
-use super::{ENDPOINT, Listener};
 use crate::process::ProcessName;
 use crate::shared::{Shared, Signal};
 
@@ -72,13 +72,11 @@ pub trait Others: Debug + Send + Sync {
 }
 
 /// A process among others that serve the same store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Membership {
     /// What it is called.
     pub name: ProcessName,
-    /// Where the others reach it, and nobody else does.
-    pub listener: Listener,
-    /// How it reaches them.
+    /// How it reaches the others.
     pub others: Arc<dyn Others>,
 }
 
@@ -97,14 +95,7 @@ impl From<io::Error> for Unreached {
     }
 }
 
-/// The others, as the gate sees them.
-#[derive(Clone, Debug)]
-pub(crate) struct Neighbours {
-    pub(super) name: ProcessName,
-    pub(super) others: Arc<dyn Others>,
-}
-
-impl Neighbours {
+impl Membership {
     /// The process in which something with this id lives, when it is another one.
     pub(super) fn home(&self, id: &str) -> Option<ProcessName> {
         let (name, _) = ProcessName::of(id)?;
@@ -309,13 +300,13 @@ mod tests {
 
     async fn handed_over(other: Other) -> Result<StatusCode, Unreached> {
         let name = ProcessName::make().unwrap();
-        let neighbours = Neighbours {
+        let membership = Membership {
             name: name.clone(),
             others: Arc::new(other),
         };
         let (parts, ()) = Request::post("/mcp").body(()).unwrap().into_parts();
         let principal = Principal::new("ann", []);
-        let response = neighbours.hand_over(&name, &principal, (&parts, Bytes::new()));
+        let response = membership.hand_over(&name, &principal, (&parts, Bytes::new()));
         response.await.map(|response| response.status())
     }
 
