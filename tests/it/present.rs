@@ -197,6 +197,20 @@ fn a_name_that_is_withheld_is_still_taken() {
     let home = Home::new();
     home.load(&home.wat("add"));
     home.load(&guest("kitchen"));
+    // By another tool of the same component as well.
+    home.json(&["tool", "rename", "kitchen_note", "memo"]);
+    let hidden = home.file(
+        "hidden.yaml",
+        b"version: \"1.0\"\npermissions: {tools: {deny: [note]}}\n",
+    );
+    home.json(&["policy", "attach", "kitchen", hidden.to_str().unwrap()]);
+    refused(
+        &home.run(&["tool", "rename", "kitchen_divide", "memo"]),
+        "the tool `memo` is component `kitchen`'s",
+    );
+    let all = home.file("open.yaml", b"version: \"1.0\"\n");
+    home.json(&["policy", "attach", "kitchen", all.to_str().unwrap()]);
+    home.json(&["tool", "reset", "memo"]);
     home.json(&["tool", "rename", "add_add", "sum"]);
     let policy = home.file(
         "none.yaml",

@@ -12,7 +12,7 @@ use crate::update::known;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use wassette_store::{ComponentId, Record};
+use wassette_store::{ComponentId, Hold, Record};
 use wassette_wit::{Tool, ToolName, sanitize};
 
 /// Longest description, in bytes: clients cut at about as much.
@@ -98,22 +98,10 @@ impl Host {
         let names = self.take_names().await?;
         let catalog = self.catalog();
         let (id, original) = original(&catalog, name)?;
-        if let Present::Name(new) = &present {
-            self.check_name(&Owned::beside(&id, &catalog), new)?;
-            check_own(known(&catalog, &id)?, &original, new)?;
-        }
-        let change = |record: &mut Record| {
-            let damaged = |reason| HostError::Damaged {
-                id: id.clone(),
-                reason,
-            };
-            let mut presentation = Presentation::read(&record.presentation).map_err(damaged)?;
-            presentation.change(&original, &present)?;
-            record.presentation = presentation.print()?;
-            Ok(())
-        };
-        let (_digest, is_changed) = self.rewrite(&id, change).await?;
-        drop(names);
+        let component = known(&catalog, &id)?;
+        let mut presentation = component.presentation()?;
+        presentation.change(&original, &present)?;
+        let is_changed = self.show(component, &presentation, names).await?;
         let shown = self.catalog();
         let shown = shown.component(&id).and_then(|component| {
             let mut tools = component.tools.iter();
@@ -127,9 +115,7 @@ impl Host {
             is_changed,
         }))
     }
-}
 
-impl Host {
     /// Shows the tools of a component as this says, and all others as the component says.
     pub(crate) async fn present_all(
         &self,
@@ -138,77 +124,76 @@ impl Host {
     ) -> Result<Outcome, HostError> {
         let names = self.take_names().await?;
         let catalog = self.catalog();
+        let component = known(&catalog, id)?;
         let presentation = Presentation::wanted(wanted)?;
-        let (owned, component) = (Owned::beside(id, &catalog), known(&catalog, id)?);
-        for name in presentation.names() {
-            self.check_name(&owned, name)?;
+        let has = |name: &ToolName| component.contract_tools.iter().any(|tool| tool.name == *name);
+        if let Some(unknown) = presentation.0.keys().find(|name| !has(name)) {
+            return Err(HostError::UnknownTool {
+                name: unknown.to_string(),
+            });
         }
-        check_all(component, &presentation)?;
-        let text = presentation.print()?;
-        let change = |record: &mut Record| {
-            record.presentation.clone_from(&text);
-            Ok(())
-        };
-        let (_digest, is_changed) = self.rewrite(id, change).await?;
-        drop(names);
+        let is_changed = self.show(component, &presentation, names).await?;
         Ok(Outcome::PresentedAll {
             id: id.clone(),
             is_changed,
         })
     }
+
+    /// Writes a presentation down, if all its names may be. Says whether it was another one.
+    async fn show(
+        &self,
+        component: &Component,
+        presentation: &Presentation,
+        names: Hold,
+    ) -> Result<bool, HostError> {
+        let catalog = self.catalog();
+        let owned = Owned::beside(&component.id, &catalog);
+        for name in presentation.names() {
+            self.check_name(&owned, name)?;
+        }
+        presentation.check_beside(&component.id, &component.contract_tools)?;
+        let text = presentation.print()?;
+        let change = |record: &mut Record| {
+            record.presentation.clone_from(&text);
+            Ok(())
+        };
+        let (_digest, is_changed) = self.rewrite(&component.id, change).await?;
+        drop(names);
+        Ok(is_changed)
+    }
 }
 
 impl Component {
+    fn presentation(&self) -> Result<Presentation, HostError> {
+        Presentation::read(&self.presentation_text).map_err(|reason| HostError::Damaged {
+            id: self.id.clone(),
+            reason,
+        })
+    }
+
     /// Refuses a version with a tool that has the name which the operator gave another tool of the component.
     pub(crate) fn check_shown(&self, contract: &Contract) -> Result<(), HostError> {
-        let shown = Presentation::read(&self.presentation_text).unwrap_or_default();
-        let said: BTreeSet<_> = contract.tools.iter().map(|tool| &tool.name).collect();
-        match shown.names().find(|name| said.contains(name)) {
-            Some(name) => Err(taken(format!("the tool `{name}`"), Some(&self.id))),
-            None => Ok(()),
-        }
+        self.presentation()
+            .unwrap_or_default()
+            .check_beside(&self.id, &contract.tools)
     }
 
     /// Whether its tools are shown as this says, and all others as it says itself.
     pub fn is_shown_as(&self, wanted: &BTreeMap<ToolName, Shown>) -> bool {
-        let now = Presentation::read(&self.presentation_text);
+        let now = self.presentation();
         Presentation::wanted(wanted).is_ok_and(|wanted| now.is_ok_and(|now| now == wanted))
     }
 }
 
-/// Refuses what speaks of a tool that there is not, and a name that two tools of the component would have.
-fn check_all(component: &Component, presentation: &Presentation) -> Result<(), HostError> {
-    let said: BTreeSet<_> = component.contract_tools.iter().map(|tool| &tool.name).collect();
-    if let Some(unknown) = presentation.0.keys().find(|name| !said.contains(name)) {
-        return Err(HostError::UnknownTool {
-            name: unknown.to_string(),
-        });
+impl Presentation {
+    /// Refuses a name that two tools of one component would have: given twice, or what the component calls another.
+    fn check_beside(&self, id: &ComponentId, tools: &[Arc<Tool>]) -> Result<(), HostError> {
+        let mut taken_names: BTreeSet<_> = tools.iter().map(|tool| &tool.name).collect();
+        match self.names().find(|name| !taken_names.insert(*name)) {
+            Some(name) => Err(taken(format!("the tool `{name}`"), Some(id))),
+            None => Ok(()),
+        }
     }
-    let mut given = BTreeSet::new();
-    match presentation
-        .names()
-        .find(|name| said.contains(name) || !given.insert(*name))
-    {
-        Some(name) => Err(taken(format!("the tool `{name}`"), Some(&component.id))),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a name that another tool of the same component has.
-fn check_own(component: &Component, original: &ToolName, new: &ToolName) -> Result<(), HostError> {
-    let mut said = component
-        .contract_tools
-        .iter()
-        .map(|tool| (&tool.name, &tool.name));
-    let mut shown = component
-        .tools
-        .iter()
-        .map(|tool| (&tool.tool.name, &tool.original));
-    let is_taken = |(name, of): (&ToolName, &ToolName)| name == new && of != original;
-    if said.any(is_taken) || shown.any(is_taken) {
-        return Err(taken(format!("the tool `{new}`"), Some(&component.id)));
-    }
-    Ok(())
 }
 
 /// Whose a tool is, and what its component calls it.
