@@ -1,8 +1,8 @@
 //! One call: a fresh wasm store, one function, a report.
 //!
-//! A call starts on the thread that asked for it. Most end there, within one tick of the epoch, and cost no
-//! thread hop. A guest that waits or computes longer moves to the guests' own threads at its first pause,
-//! so it never holds up the thread that reads the protocol.
+//! A call starts on the thread that asked for it. Most end there, also those that wait for a file or a server,
+//! and cost no move to another thread. A guest that computes longer moves to the guests' own threads, so it
+//! never holds up the thread that reads the protocol.
 
 use crate::client::Client;
 use crate::component::Prepared;
@@ -13,16 +13,23 @@ use crate::state::{State, TICKS_PER_LOOK};
 use crate::stdio::GuestOutput;
 use crate::value::{ConvertError, Lift, lower};
 use futures::FutureExt;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 use wassette_policy::{Decision, Limits};
 use wassette_wit::{Function, Value};
+
+/// How long a guest may run in all on the thread that asked for it. Reading a file or a page takes some
+/// hundred microseconds.
+const STAY_MAX: Duration = Duration::from_millis(2);
 
 /// What to call, with what, under which policy.
 #[derive(Clone, Debug)]
@@ -116,20 +123,32 @@ impl Prepared {
                 return CallReport::without_guest(CallError::Panic);
             }
         };
-        let mut running = Box::pin(run(self, invocation, (ticking, quickly, held)));
-        let first = {
-            // Timers made by the guest belong to the runtime that will carry it on.
-            let _context = guests.enter();
-            running.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match first {
-            Poll::Ready(report) => report,
-            Poll::Pending => {
+        let running = Box::pin(run(self, invocation, (ticking, quickly, held)));
+        match stay(guests, running).await {
+            Ok(report) => report,
+            Err(running) => {
                 let _ticking = core.ticker.begin_long();
                 Moved(guests.spawn(running)).join().await
             }
         }
     }
+}
+
+/// Runs a call on the thread that asks, and gives it back when it has held that thread for long enough.
+async fn stay<F: Future>(guests: &Runtime, mut running: Pin<Box<F>>) -> Result<F::Output, Pin<Box<F>>> {
+    let mut held = Duration::ZERO;
+    let outcome = poll_fn(|cx| {
+        // Timers and tasks that are made for the guest belong to the runtime that may carry it on.
+        let _context = guests.enter();
+        let begin = Instant::now();
+        let outcome = running.as_mut().poll(cx).map(Some);
+        held += begin.elapsed();
+        if outcome.is_pending() && held >= STAY_MAX {
+            return Poll::Ready(None);
+        }
+        outcome
+    });
+    outcome.await.ok_or(running)
 }
 
 /// A call that moved to the guests' threads. Dropping it stops the guest.
@@ -383,4 +402,51 @@ fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
         });
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::sleep;
+
+    fn runtime() -> Runtime {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().expect("a runtime")
+    }
+
+    /// Pauses so many times, each time after it has held the thread for so long.
+    async fn pausing(times: u32, hold: Duration) -> u32 {
+        for _ in 0..times {
+            sleep(hold);
+            tokio::task::yield_now().await;
+        }
+        times
+    }
+
+    #[test]
+    fn a_guest_that_waits_stays_and_one_that_computes_moves() {
+        let (caller, guests) = (runtime(), runtime());
+        // A few only: a thread that is held up by other processes counts as held.
+        let waits = stay(&guests, Box::pin(pausing(3, Duration::ZERO)));
+        assert_eq!(caller.block_on(waits).ok(), Some(3));
+        let at_once = stay(&guests, Box::pin(pausing(1, STAY_MAX)));
+        assert!(caller.block_on(at_once).is_err());
+        let in_all = stay(&guests, Box::pin(pausing(1_000, STAY_MAX / 10)));
+        let moved = caller.block_on(in_all).err();
+        // What it has done is not done again.
+        assert_eq!(moved.map(|running| guests.block_on(running)), Some(1_000));
+        let done = stay(&guests, Box::pin(async { sleep(2 * STAY_MAX) }));
+        assert!(caller.block_on(done).is_ok(), "what is done has nothing to move");
+    }
+
+    #[test]
+    fn what_is_made_for_a_guest_belongs_to_the_threads_of_guests() {
+        let (caller, guests) = (runtime(), runtime());
+        let of_guests = guests.handle().id();
+        let running = Box::pin(async {
+            tokio::task::yield_now().await;
+            tokio::runtime::Handle::current().id()
+        });
+        assert_eq!(caller.block_on(stay(&guests, running)).ok(), Some(of_guests));
+    }
 }

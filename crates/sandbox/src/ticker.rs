@@ -30,7 +30,7 @@ pub(crate) struct Ticker {
 #[derive(Debug, Default)]
 struct Shared {
     calls: AtomicUsize,
-    /// Calls that did not end within their first tick.
+    /// Calls that have run for longer than most, or are to be stopped exactly.
     long_calls: AtomicUsize,
     is_parked: AtomicBool,
 }
