@@ -374,7 +374,11 @@ fn tools_are_searched_and_called_where_they_are_not_listed() {
         "{found}"
     );
     assert!(found["total"].as_u64() >= found["count"].as_u64(), "{found}");
-    let nothing = client.call("search-tools", json!({ "query": "quaternion" }));
+    // No tool has this word; one means it.
+    let meant = client.call("search-tools", json!({ "query": "browse directories" }));
+    let meant = &meant["result"]["structuredContent"];
+    assert_eq!(meant["tools"][0]["name"], "filesystem_list", "{meant}");
+    let nothing = client.call("search-tools", json!({ "query": "xqzzyk" }));
     assert_eq!(
         nothing["result"]["structuredContent"],
         json!({ "count": 0, "total": 0, "tools": [] })

@@ -138,7 +138,7 @@ impl Builtin {
                  who operates this server can grant."
             }
             Self::SearchTools => {
-                "Finds tools that are not in this list, by words of their names, parameters and descriptions. Says what \
+                "Finds tools that are not in this list, by what their names, parameters and descriptions say or mean. Says what \
                  each does and what arguments it takes; invoke-tool calls it."
             }
             Self::InvokeTool => "Calls a tool that search-tools found, with the arguments that it takes.",

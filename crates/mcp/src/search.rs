@@ -1,8 +1,11 @@
-//! Finding tools among hundreds by the words of their names, parameters and descriptions.
+//! Finding tools among hundreds by what their names, parameters and descriptions say and mean.
 //!
-//! Words are compared, not meanings: a model words its query as it likes and can search again, and nothing here
-//! needs a language model of its own. Rare words count more than common ones.
+//! Two measures are added up: the words that a query has in common with a tool, where rare words count more than common
+//! ones, and how alike in meaning the two are. The first finds what is named, the second what is worded otherwise.
 
+mod meaning;
+
+use meaning::Meaning;
 use wassette_host::CatalogTool;
 
 /// Words of a query that count; the rest is ignored.
@@ -12,6 +15,12 @@ const QUERY_WORDS_MAX: usize = 32;
 const NAME: f64 = 3.0;
 const PARAMETER: f64 = 2.0;
 const DESCRIPTION: f64 = 1.0;
+
+/// How alike in meaning a tool must be that has no word in common with the query.
+const LIKENESS_MIN: f64 = 0.25;
+
+/// Words of a description that say what it means; more would blur it.
+const MEANING_WORDS_MAX: usize = 64;
 
 /// How alike two words are.
 const SAME: f64 = 1.0;
@@ -31,31 +40,54 @@ pub(crate) fn search<'a>(tools: impl Iterator<Item = &'a CatalogTool>, query: &s
     if wanted.is_empty() {
         return tools.collect();
     }
-    rank(tools.map(|tool| (Words::of(tool), tool)), &wanted)
+    let meaning = Meaning::of(wanted.iter().map(String::as_str));
+    rank(
+        tools.map(|tool| (Words::of(tool), tool)),
+        &wanted,
+        meaning.as_ref(),
+    )
 }
 
-/// Those in which a wanted word occurs, best first; of the same worth, in the order in which they came.
-fn rank<T>(described: impl Iterator<Item = (Words, T)>, wanted: &[String]) -> Vec<T> {
-    let found: Vec<(Vec<f64>, T)> = described
-        .map(|(words, item)| (words.worth(wanted), item))
-        .collect();
-    let weights = weights(&found, wanted.len());
-    let mut ranked: Vec<(f64, T)> = found
-        .into_iter()
-        .map(|(worth, item)| (score(&worth, &weights), item))
-        .filter(|(score, _)| *score > 0.0)
-        .collect();
+/// One tool that may be found.
+struct Candidate<T> {
+    /// What each word of the query is worth here.
+    worth: Vec<f64>,
+    likeness: f64,
+    item: T,
+}
+
+/// Those that say or mean what is wanted, best first; of the same worth, in the order in which they came.
+fn rank<T>(
+    described: impl Iterator<Item = (Words, T)>,
+    wanted: &[String],
+    meaning: Option<&Meaning>,
+) -> Vec<T> {
+    let candidate = |(words, item): (Words, T)| Candidate {
+        worth: words.worth(wanted),
+        likeness: words.likeness(meaning),
+        item,
+    };
+    let candidates: Vec<_> = described.map(candidate).collect();
+    let weights = weights(&candidates, wanted.len());
+    let most = NAME * weights.iter().sum::<f64>();
+    let score = |candidate: Candidate<T>| {
+        // A part of what a tool would have whose name says the whole query.
+        let said = score(&candidate.worth, &weights) / most;
+        let is_found = said > 0.0 || candidate.likeness >= LIKENESS_MIN;
+        is_found.then_some((said + candidate.likeness, candidate.item))
+    };
+    let mut ranked: Vec<(f64, T)> = candidates.into_iter().filter_map(score).collect();
     ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     ranked.into_iter().map(|(_, item)| item).collect()
 }
 
 /// What each word of the query weighs: more the fewer tools have it.
 #[expect(clippy::cast_precision_loss, reason = "counts of tools are far below 2^52")]
-fn weights<T>(found: &[(Vec<f64>, T)], words: usize) -> Vec<f64> {
+fn weights<T>(found: &[Candidate<T>], words: usize) -> Vec<f64> {
     let having = |word: usize| {
         found
             .iter()
-            .filter(move |(worth, _)| worth.get(word).is_some_and(|w| *w > 0.0))
+            .filter(move |candidate| candidate.worth.get(word).is_some_and(|w| *w > 0.0))
     };
     let weight = |word| (1.0 + found.len() as f64 / (1.0 + having(word).count() as f64)).ln();
     (0..words).map(weight).collect()
@@ -70,6 +102,7 @@ fn score(worth: &[f64], weights: &[f64]) -> f64 {
 }
 
 /// The words of one tool.
+#[cfg_attr(test, derive(Clone))]
 struct Words {
     name: Vec<String>,
     parameters: Vec<String>,
@@ -101,6 +134,14 @@ impl Words {
             worth.fold(0.0, f64::max)
         };
         wanted.iter().map(best).collect()
+    }
+
+    /// How alike its name and description are to what is wanted; parameters say how, not what.
+    fn likeness(&self, wanted: Option<&Meaning>) -> f64 {
+        let description = self.description.iter().take(MEANING_WORDS_MAX);
+        let words = self.name.iter().chain(description).map(String::as_str);
+        let likeness = wanted.and_then(|wanted| Some(wanted.likeness(&Meaning::of(words)?)));
+        likeness.unwrap_or(0.0).max(0.0)
     }
 }
 
@@ -145,64 +186,4 @@ fn alike(wanted: &str, other: &str) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_runs_of_letters_and_digits() {
-        assert_eq!(words("text_word-count"), ["text", "word", "count"]);
-        assert_eq!(words("readFile, HTTP2 ÄÖ"), ["read", "file", "http2", "äö"]);
-        assert!(words(" -_ ").is_empty());
-    }
-
-    #[track_caller]
-    fn check(query: &str, expected: &[&str]) {
-        let tools = [
-            ("list_files", "path", "Lists files."),
-            ("read_text", "path", "Reads the text of a file."),
-            ("write_text", "file path", "Writes text."),
-            ("count_text", "", "Counts words."),
-            ("convert_time", "zone", "Converts a time."),
-        ];
-        let described = tools.map(|(name, parameters, description)| {
-            let described = Words {
-                name: words(name),
-                parameters: words(parameters),
-                description: words(description),
-            };
-            (described, name)
-        });
-        assert_eq!(rank(described.into_iter(), &words(query)), expected, "{query}");
-    }
-
-    #[test]
-    fn names_count_more_than_parameters_and_these_more_than_descriptions() {
-        check("file", &["write_text", "list_files", "read_text"]);
-        check("files", &["list_files", "write_text", "read_text"]);
-        check("nothing", &[]);
-    }
-
-    #[test]
-    fn a_rare_word_counts_more_than_a_common_one() {
-        // Three have `text` in their name, one has `zone`, as a parameter only.
-        check(
-            "text zone",
-            &["convert_time", "read_text", "write_text", "count_text"],
-        );
-    }
-
-    #[test]
-    fn words_of_one_stem_are_alike_and_a_word_is_most_like_itself() {
-        assert!(alike("count", "count") > alike("counts", "count"));
-        assert!(alike("converting", "convert") > 0.0 && alike("files", "file") > 0.0);
-        assert!(alike("conv", "conversion") > 0.0);
-        for (wanted, other) in [
-            ("file", "fetch"),
-            ("fi", "file"),
-            ("zone", "ozone"),
-            ("time", "timid-lines"),
-        ] {
-            assert!(alike(wanted, other) <= 0.0, "{wanted} {other}");
-        }
-    }
-}
+mod tests;
