@@ -62,24 +62,31 @@ impl Bench<'_> {
             return Ok(());
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (_wassette, address) = self.endpoint()?;
+        let (_wassette, address) = self.endpoint(&self.plan.wassette)?;
+        let native = self.plan.wassette_native.as_deref();
+        let (_native, native_address) = self.endpoint(native.context("no `--wassette-native`")?)?;
         let (_node, node_json) = self.node_server(&[])?;
         let (_streaming, node_sse) = self.node_server(&["--sse"])?;
         let function = self.guests.first().context("no guest")?.function.clone();
         let id = self.guests.first().context("no guest")?.name();
         let echo = json!({ "name": format!("{id}_{function}"), "arguments": { "v": "hello" } });
-        let native = json!({ "name": "list-components", "arguments": {} });
+        let native = json!({ "name": "native-echo", "arguments": { "v": "hello" } });
         let node = json!({ "name": "echo", "arguments": { "v": "hello" } });
         let targets = [
             Target::new("wassette", &address, stateless(&echo)),
-            Target::new("wassette, native tool", &address, stateless(&native)),
+            Target::new("wassette, native tool", &native_address, stateless(&native)),
             Target::new("node-sdk", &node_json, before(&node, None)),
         ];
         self.http_rounds(&runtime, &targets, &JSON)?;
-        let session = runtime.block_on(session(&address))?;
+        let session_id = runtime.block_on(session(&address))?;
+        let native_session = runtime.block_on(session(&native_address))?;
         let targets = [
-            Target::new("wassette", &address, before(&echo, Some(&session))),
-            Target::new("wassette, native tool", &address, before(&native, Some(&session))),
+            Target::new("wassette", &address, before(&echo, Some(&session_id))),
+            Target::new(
+                "wassette, native tool",
+                &native_address,
+                before(&native, Some(&native_session)),
+            ),
             Target::new("node-sdk", &node_sse, before(&node, None)),
         ];
         self.http_rounds(&runtime, &targets, &STREAMS)
@@ -115,15 +122,14 @@ impl Bench<'_> {
     }
 
     /// Without a limit on the rate: one client stands for many here.
-    fn endpoint(&self) -> Result<(Running, String)> {
+    fn endpoint(&self, program: &Path) -> Result<(Running, String)> {
         let address = free_address()?;
         let words: Vec<OsString> = vec![
-            self.plan.wassette.clone().into(),
+            program.into(),
             "--component-dir".into(),
             self.one.clone().into(),
             "serve".into(),
             "--no-auth".into(),
-            "--enable-builtin-tools".into(),
             "--requests-per-second".into(),
             "1000000".into(),
             "--bind-address".into(),

@@ -36,6 +36,9 @@ pub(crate) struct Plan {
     /// The binary that is measured.
     #[arg(long)]
     pub(crate) wassette: PathBuf,
+    /// The same with an echo in native Rust behind its endpoint, for calls over HTTP.
+    #[arg(long)]
+    pub(crate) wassette_native: Option<PathBuf>,
     /// A component and its echo function, `FILE#FUNCTION`; the first is the one figures are promised for.
     #[arg(long = "guest")]
     pub(crate) guests: Vec<Guest>,

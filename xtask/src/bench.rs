@@ -29,6 +29,9 @@ const GUESTS: [&str; 2] = ["kitchen.wasm", "kitchen-c.wasm"];
 const LARGE_GUEST: &str = "kitchen-starlingmonkey.wasm";
 const FUNCTION: &str = "echo-string";
 
+/// What puts a native tool behind the same endpoint.
+const NATIVE_FEATURE: &str = "wassette-mcp/native-echo";
+
 /// The name of the measurement of the gate.
 const GATE: &str = "gate";
 
@@ -47,6 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let toolchain = Toolchain::open()?;
     let mut report = String::new();
     if options.only.as_slice() != [GATE] {
+        steps.run("release build with a native tool", build_native)?;
         steps.run("release build", || {
             step::exec(step::cargo().args(["build", "--release", "--workspace"]))
         })?;
@@ -88,6 +92,19 @@ pub(crate) fn soak(options: &Soak) -> Result<()> {
     step::exec(&mut command)
 }
 
+/// Builds the program with an echo of its own and puts it aside, where the build of the others does not replace it.
+fn build_native() -> Result<()> {
+    step::exec(step::cargo().args(["build", "--release", "--workspace", "--features", NATIVE_FEATURE]))?;
+    fs::copy(binary("wassette")?, native()?)?;
+    Ok(())
+}
+
+/// The program with the native echo.
+fn native() -> Result<PathBuf> {
+    let name = format!("wassette-native{}", std::env::consts::EXE_SUFFIX);
+    Ok(target()?.join(name))
+}
+
 fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
     let folder = toolchain.cache().join("bench");
     fs::create_dir_all(&folder)?;
@@ -95,6 +112,7 @@ fn measure(options: &Options, toolchain: &Toolchain) -> Result<String> {
     let report = folder.join(format!("{seconds}.md"));
     let mut command = Command::new(binary("wassette-bench")?);
     command.arg("run").arg("--wassette").arg(binary("wassette")?);
+    command.arg("--wassette-native").arg(native()?);
     command.args(["--rounds", if options.quick { "3" } else { "9" }]);
     command
         .arg("--results")

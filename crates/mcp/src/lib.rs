@@ -9,6 +9,8 @@ mod calls;
 mod http;
 mod listing;
 mod message;
+#[cfg(any(test, feature = "native-echo"))]
+mod native;
 mod news;
 mod notes;
 mod process;

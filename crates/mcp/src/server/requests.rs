@@ -57,6 +57,10 @@ impl Server {
                 state: request.request_state,
             },
         };
+        #[cfg(feature = "native-echo")]
+        if let Some(answer) = crate::native::answer(&call.name, &call.arguments) {
+            return Ok(answer.into());
+        }
         let Some(builtin) = Builtin::find(&call.name) else {
             return self.call_component(call, ctx).await;
         };
