@@ -159,6 +159,10 @@ fn a_hint_says_what_to_write_instead() {
             "write `[delete]`",
         ),
         ("version:\"1.0\"", "a key is followed by a colon and a space"),
+        (
+            "version: \"1.0\"\npermissions: storage",
+            "its keys are `storage`, `filesystem`, `network`, `environment`, `secrets`, `tools`, `resources`",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(hint(text), expected, "{text}");

@@ -218,6 +218,12 @@ fn amounts_are_exact_or_refused() {
             "1000000000000000",
             "`1000000000000000` is too large",
         ),
+        // As many digits as are taken, of things that come in parts.
+        (
+            LimitKey::Egress,
+            "999999999999999.5",
+            "`999999999999999.5` is not a whole number of bytes",
+        ),
         (
             LimitKey::Egress,
             "999999999999999Ti",
