@@ -38,8 +38,9 @@ pub enum SecretsError {
     /// The operating system's keyring did not do what it was asked. On a time-out it may still do it later.
     #[error("the keyring failed: {0}")]
     Keyring(KeyringFailure),
-    /// The keyring does not hold a value that was put there.
-    #[error("the keyring has lost the secret `{name}` of `{id}`")]
+    /// The keyring does not give a value that was put there. Some say the same of what they have lost and of what is
+    /// locked.
+    #[error("the keyring does not give the secret `{name}` of `{id}`, which was put there")]
     Lost {
         /// The component.
         id: ComponentId,
@@ -86,7 +87,7 @@ impl SecretsError {
             Self::Damaged(_) => "put the file back from a backup, or remove it and set the secrets again",
             Self::Newer(_) => "use the newer version; nothing was changed",
             Self::Keyring(_) => "unlock the keyring and try again, or keep secrets in the encrypted file",
-            Self::Lost { .. } => "set the secret again",
+            Self::Lost { .. } => "unlock the keyring, or set the secret again if it is gone",
             Self::Cryptography => "try again; nothing was changed",
         }
     }
