@@ -1,7 +1,7 @@
 //! What words mean: a table of vectors, made once from a sentence encoder (`crates/mcp/meanings/make.py`).
 //!
 //! A text means the mean of its words, and two texts are as alike as their vectors point the same way. That takes no model
-//! at run time, a microsecond a word, and no memory but the pages of the program that are looked at.
+//! at run time, and no memory but the pages of the program that are looked at.
 
 /// The form is in `make.py`.
 static TABLE: &[u8] = include_bytes!("../../meanings/meanings.bin");
