@@ -15,6 +15,7 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
         "denied: read environment variables; it lacks",
         "\"buy milk\"",
         "diary.txt`; it lacks a storage grant",
+        "link.txt`; it lacks a way within what was granted",
         "denied: create `",
         "cpu limit of 1s reached",
         "stack limit reached",

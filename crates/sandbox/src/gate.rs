@@ -122,13 +122,13 @@ impl Gate {
     }
 
     /// Records an access that was refused for a reason that lies outside the policy: a link that leads out, a
-    /// device, a mount point.
-    pub(crate) fn refuse(&self, access: &Access<'_>, reason: &str) {
+    /// device, a mount point. `lacks` is what it would have needed.
+    pub(crate) fn refuse(&self, access: &Access<'_>, lacks: &str) {
         self.record().add(Decision {
             kind: access.kind(),
             access: printable(&access.to_string()),
             allowed: false,
-            lacks: printable(reason),
+            lacks: printable(lacks),
             rule: String::new(),
             attempts: 1,
         });

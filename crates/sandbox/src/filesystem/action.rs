@@ -15,7 +15,7 @@ use wassette_policy::{AbsolutePath, FileOperation, Permit};
 /// Attempts to open what is exchanged all the time by somebody else.
 const EXCHANGES_MAX: usize = 8;
 
-const NEITHER: &str = "it is neither a file nor a folder; devices, pipes and sockets are never opened";
+const NEITHER: &str = "a file or a folder at its end: devices, pipes and sockets are never opened";
 
 impl From<OverLimit> for Stop {
     fn from(_over: OverLimit) -> Self {
@@ -235,7 +235,7 @@ impl Session {
         };
         if authority.mounts().iter().any(is_at_or_below) {
             return Err(Stop::Refused(
-                "something that was granted by itself is there or below it",
+                "a place where nothing was granted by itself, there or below",
             ));
         }
         Ok(())
@@ -252,7 +252,9 @@ impl Session {
                 | FileType::Socket
                 | FileType::CharacterDevice
                 | FileType::BlockDevice
-                | FileType::Unknown => return Err(Stop::Refused("only files can be linked")),
+                | FileType::Unknown => {
+                    return Err(Stop::Refused("a file at its end: nothing else can be linked"));
+                }
             }
             let (folder, name) = self.kernel.parent(here.spot(), here.pace)?;
             let (to_folder, to_name) = self.kernel.parent(there.spot(), there.pace)?;
@@ -272,9 +274,7 @@ impl Session {
         self.act(request, Pace::Patient, |spotted| {
             let target = spotted.real()?;
             if !stays_inside(text, target.depth()) {
-                return Err(Stop::Refused(
-                    "a link may only lead to what is in the same grant, by a relative path",
-                ));
+                return Err(Stop::Refused("a target in the same grant, by a relative path"));
             }
             let (folder, name) = self.kernel.parent(target.spot(), target.pace)?;
             self.gate.spend(|m| &m.files, 1)?;
@@ -289,7 +289,7 @@ impl Session {
             let text = self.kernel.read_link(target.spot())?;
             let text = String::from_utf8(text).map_err(|_not_text| Errno::ILSEQ)?;
             if !leads_inside(&text, target.depth()) {
-                return Err(Stop::Refused("the link leads out of what was granted"));
+                return Err(Stop::Refused("a target within what was granted"));
             }
             Ok(text)
         })

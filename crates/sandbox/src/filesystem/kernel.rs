@@ -31,7 +31,7 @@ pub(super) enum Stop {
     Link,
     /// It would have to wait for a disk, and the caller did not want to.
     WouldWait,
-    /// It must not be done, for a reason that lies outside the policy.
+    /// It must not be done, for a reason that lies outside the policy: what it lacks, to be read after "it lacks".
     Refused(&'static str),
     /// The kernel's reason.
     Errno(Errno),
@@ -108,7 +108,7 @@ impl Kernel {
         let (folder, name) = spot.below.rsplit_once('/').unwrap_or(("", spot.below));
         if name.is_empty() {
             return Err(Stop::Refused(
-                "it is what was granted itself, and the folder it is in was not",
+                "a grant for the folder it is in: it is itself what was granted",
             ));
         }
         let folder = Spot {
@@ -167,7 +167,7 @@ fn by_openat2(spot: Spot<'_>, flags: OFlags, pace: Pace) -> Result<OwnedFd, Stop
     Err(Errno::AGAIN.into())
 }
 
-const MOUNT_POINT: &str = "a mount point below the grant, which says nothing of `submounts`";
+const MOUNT_POINT: &str = "`submounts: true` in the grant: a mount point is on its way";
 
 /// Opens the folders of a path one by one.
 fn walk(root: &Root, path: &str) -> Result<OwnedFd, Stop> {

@@ -477,7 +477,7 @@ impl Session {
     }
 }
 
-const LEADS_OUT: &str = "a link on its way leads out of what was granted";
+const LEADS_OUT: &str = "a way within what was granted: a link on it leads out";
 
 /// Why an operation has no result.
 #[derive(Debug)]

@@ -101,7 +101,7 @@ impl Roots {
     }
 }
 
-const LINK: &str = "a link is in the way of what was granted; it was none when it was granted";
+const LINK: &str = "what was there when it was granted: a link is in its place";
 
 fn open(kernel: Kernel, mount: &Mount, exceptions: Exceptions<'_>) -> Result<Root, Stop> {
     let look = |path: &AbsolutePath| look_absolute(kernel, path.as_str());
@@ -175,14 +175,14 @@ pub(super) fn nature(fd: std::os::fd::BorrowedFd<'_>, exceptions: Exceptions<'_>
     let magic = rustix::fs::fstatfs(fd)?.f_type as u32;
     if magic::NEVER.contains(&magic) {
         return Err(Stop::Refused(
-            "a file system that shows the insides of the kernel is never entered",
+            "a file system that may be entered: this one shows the insides of the kernel",
         ));
     }
     if (magic::SEVERAL_SPELLINGS.contains(&magic) || (magic::MAY_FOLD.contains(&magic) && folds_case(fd)))
         && exceptions()
     {
         return Err(Stop::Refused(
-            "names have several spellings on this file system, so exceptions by name cannot be kept",
+            "a file system on which names have one spelling: exceptions by name cannot be kept on this one",
         ));
     }
     Ok(if magic::LOCAL.contains(&magic) {
@@ -196,7 +196,7 @@ pub(super) fn nature(fd: std::os::fd::BorrowedFd<'_>, exceptions: Exceptions<'_>
 pub(super) fn nature(_fd: std::os::fd::BorrowedFd<'_>, exceptions: Exceptions<'_>) -> Result<Nature, Stop> {
     if exceptions() {
         return Err(Stop::Refused(
-            "names may have several spellings on this system, so exceptions by name cannot be kept",
+            "a system on which names have one spelling: exceptions by name cannot be kept on this one",
         ));
     }
     Ok(Nature::Other)
