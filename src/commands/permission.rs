@@ -49,6 +49,7 @@ async fn revoke_all(host: &Host, id: &ComponentId, grants: Vec<Grantable>) -> Re
         change: PolicyChange::Revoked,
         rules: Vec::new(),
         denied_by: Vec::new(),
+        unused: Vec::new(),
         is_changed: false,
     };
     for grant in grants {
@@ -276,6 +277,9 @@ pub(super) fn print(outcome: &Outcome, (kind, details): Details, output: Output)
         if !changed.denied_by.is_empty() {
             fields.insert("denied_by".to_owned(), json!(changed.denied_by));
         }
+        if !changed.unused.is_empty() {
+            fields.insert("unused".to_owned(), json!(changed.unused));
+        }
     }
     output.print(&data, |_| people(changed))
 }
@@ -307,5 +311,15 @@ fn people(changed: &PolicyChanged) -> String {
     lines.extend(changed.rules.iter().map(|rule| format!("  {}", shown(rule))));
     let denied = changed.denied_by.iter();
     lines.extend(denied.map(|rule| format!("  but for what `{}` denies", shown(rule))));
+    lines.extend(changed.unused.iter().map(|rule| unused_text(rule)));
     lines.join("\n")
+}
+
+/// Says of the rule of a secret that it comes to nothing.
+pub(super) fn unused_text(rule: &str) -> String {
+    format!(
+        "  nothing carries `{}`: no rule of the network allows a request that it is for (a host without a scheme is \
+         https)",
+        shown(rule)
+    )
 }

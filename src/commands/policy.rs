@@ -1,5 +1,6 @@
 //! `wassette policy`: what components may do, as documents.
 
+use super::permission::unused_text;
 use super::{component_id, open};
 use crate::cli::PolicyCommand;
 use crate::config::Config;
@@ -215,10 +216,15 @@ async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) ->
         }
     };
     let rules = rule_texts(policy);
-    let data = json!({"status": "policy is valid", "file": path, "rules": rules, "ceiling": ceiling});
+    let unused: Vec<_> = policy.unused_secrets().iter().map(ToString::to_string).collect();
+    let data = json!({
+        "status": "policy is valid", "file": path, "rules": rules, "unused": unused, "ceiling": ceiling,
+    });
     output.print(&data, |_| {
-        let rules: Vec<_> = rules.iter().map(|rule| format!("  {}", shown(rule))).collect();
-        format!("the policy is valid; its rules are:\n{}", rules.join("\n"))
+        let mut lines = vec!["the policy is valid; its rules are:".to_owned()];
+        lines.extend(rules.iter().map(|rule| format!("  {}", shown(rule))));
+        lines.extend(unused.iter().map(|rule| unused_text(rule)));
+        lines.join("\n")
     })
 }
 

@@ -436,6 +436,50 @@ fn a_policy_file_is_checked_line_by_line() {
 }
 
 #[test]
+fn a_secret_that_nothing_carries_is_told_until_a_request_does() {
+    let (home, _) = needy();
+    let rule = r#"secret "token" host "api.example.com" header "authorization""#;
+    let granted = home.json(&[
+        "permission",
+        "grant",
+        "secret",
+        "needy",
+        "token",
+        "--host",
+        "api.example.com",
+    ]);
+    assert_eq!(granted["unused"], json!([rule]));
+    // The secret is for https.
+    let plain = home.json(&[
+        "permission",
+        "grant",
+        "network",
+        "needy",
+        "http://api.example.com",
+    ]);
+    assert_eq!(plain["unused"], json!([rule]));
+    let used = home.json(&["permission", "grant", "network", "needy", "api.example.com"]);
+    assert_eq!(used["unused"], Json::Null);
+
+    let lines = r#"{secrets: {allow: [{name: token, host: a.example.com, header: X-Key}]}}"#;
+    let file = home.policy_file("secret.yaml", lines);
+    for command in [
+        vec!["policy", "check", &file],
+        vec!["policy", "attach", "needy", &file],
+    ] {
+        assert_eq!(
+            home.json(&command)["unused"][0],
+            r#"secret "token" host "a.example.com" header "x-key""#
+        );
+    }
+    let shown = home.run(&["policy", "check", &file, "-o", "table"]).stdout;
+    assert!(
+        shown.contains("nothing carries `secret \"token\" host"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn policies_are_shown_compared_and_read_again() {
     let (home, _) = needy();
     home.grant(&[

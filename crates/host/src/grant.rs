@@ -25,17 +25,14 @@ impl Host {
         let protection = Arc::clone(&self.inner.protection);
         let grant = blocking(move || placed(grant, &protection)).await??;
         let is_changed = self.widen(id, |policy| grant.granted_to(policy)).await?;
-        let denied_by = match (
-            &grant,
-            self.catalog().component(id).and_then(|known| known.policy()),
-        ) {
-            (Grantable::Rule(rule), Some(policy)) => policy.denials_of(rule),
-            (Grantable::Rule(_) | Grantable::Limits(_), _) => Vec::new(),
-        };
-        Ok(Outcome::Policy(PolicyChanged {
-            denied_by: denied_by.iter().map(ToString::to_string).collect(),
-            ..changed(id, PolicyChange::Granted, grant.texts(), is_changed)
-        }))
+        let catalog = self.catalog();
+        let mut outcome = changed(id, PolicyChange::Granted, grant.texts(), is_changed);
+        let policy = catalog.component(id).and_then(|known| known.policy());
+        if let (Grantable::Rule(rule), Some(policy)) = (&grant, policy) {
+            outcome.denied_by = texts(&policy.denials_of(rule));
+            outcome.unused = texts(&policy.unused_secrets());
+        }
+        Ok(Outcome::Policy(outcome))
     }
 
     pub(crate) async fn revoke(
@@ -86,12 +83,10 @@ impl Host {
         self.check_ceiling(&policy)?;
         let rules = rule_texts(&policy);
         let is_changed = self.replace(id, &policy).await?;
-        Ok(Outcome::Policy(changed(
-            id,
-            PolicyChange::Attached,
-            rules,
-            is_changed,
-        )))
+        Ok(Outcome::Policy(PolicyChanged {
+            unused: texts(&policy.unused_secrets()),
+            ..changed(id, PolicyChange::Attached, rules, is_changed)
+        }))
     }
 
     /// Says whether a policy could be attached: its paths can be granted and the ceiling allows it. Changes nothing.
@@ -231,8 +226,13 @@ fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_change
         change,
         rules,
         denied_by: Vec::new(),
+        unused: Vec::new(),
         is_changed,
     }
+}
+
+fn texts(rules: &[impl ToString]) -> Vec<String> {
+    rules.iter().map(ToString::to_string).collect()
 }
 
 /// A record to be written again. What was not changed is kept byte for byte.

@@ -108,6 +108,9 @@ pub struct PolicyChanged {
     /// Rules that deny a part of what was granted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied_by: Vec<String>,
+    /// Rules of secrets that nothing carries, granted now or before: see [`wassette_policy::Policy::unused_secrets`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unused: Vec<String>,
     /// Whether that made a difference.
     pub is_changed: bool,
 }

@@ -152,6 +152,18 @@ impl Policy {
         denials
     }
 
+    /// The rules of secrets that no request carries, because the network section lets none through that they are
+    /// for. None of them does harm, but whoever wrote them expects something else.
+    #[must_use]
+    pub fn unused_secrets(&self) -> Vec<RuleText> {
+        let requests = |rule: &SecretRule| policy_of_network(rule.requests.clone());
+        let unused = self.rules().secrets.iter();
+        unused
+            .filter(|rule| !overlap(&requests(rule), self))
+            .map(|rule| rule.text().clone())
+            .collect()
+    }
+
     /// This policy without what the grant allows: rules that grant nothing else go, and where a wider one stays,
     /// a deny rule is added. A secret's rule that overlaps goes as a whole.
     #[must_use]

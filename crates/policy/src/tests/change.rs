@@ -91,6 +91,33 @@ fn what_denies_a_part_stays_and_is_named() {
     assert_eq!(denials, ["network deny host \"evil.example.com\""]);
 }
 
+#[test]
+fn a_secret_that_no_request_carries_is_named() {
+    let secret = "secret t api.example.com x-key";
+    let unused = |network: &[&str]| {
+        let lines = [&[secret], network].concat();
+        policy(&lines).unused_secrets().len()
+    };
+    assert_eq!(unused(&[]), 1);
+    assert_eq!(unused(&["net allow host=api.example.com"]), 0);
+    assert_eq!(unused(&["net allow host=*.example.com paths=/v1/**"]), 0);
+    // A host without a scheme is https, and on its port.
+    assert_eq!(unused(&["net allow host=http://api.example.com"]), 1);
+    assert_eq!(unused(&["net allow host=api.example.com:8443"]), 1);
+    assert_eq!(unused(&["net allow host=www.example.com"]), 1);
+    assert_eq!(
+        unused(&["net allow host=*.example.com", "net deny host=api.example.com"]),
+        1
+    );
+    let both = policy(&[
+        secret,
+        "secret u www.example.com x-key",
+        "net allow host=api.example.com",
+    ]);
+    let named: Vec<String> = both.unused_secrets().iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["secret \"u\" host \"www.example.com\" header \"x-key\""]);
+}
+
 #[track_caller]
 fn refused(before: &[&str], line: &str, rule: &str) {
     assert_eq!(
