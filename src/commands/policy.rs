@@ -26,7 +26,7 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output)
         PolicyCommand::Explain { id, access } => {
             let access = AccessText::parse(&access)
                 .map_err(|error| Exit::usage(error.to_string()).with_hint(ParseAccessError::HINT))?;
-            explain(&open(config).await?, &component_id(&id)?, &access, output)
+            explain(&open(config).await?, &component_id(&id)?, &access, output).await
         }
         PolicyCommand::Diff { a, b, base } => {
             let host = open(config).await?;
@@ -228,7 +228,7 @@ async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) ->
     })
 }
 
-fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
+async fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
     if let Some(fault) = component(&catalog, id)?.state.fault() {
         note(&format!("it cannot be called: {}", shown(&fault.reason)));
@@ -238,7 +238,7 @@ fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -
         layer,
         rule,
         text,
-    } = host.explain(id, access)?;
+    } = host.explain(id, access).await?;
     let data = json!({
         "component_id": id, "access": access.to_string(), "allowed": allowed, "layer": layer, "rule": rule, "text": text,
     });

@@ -436,6 +436,37 @@ fn a_policy_file_is_checked_line_by_line() {
 }
 
 #[test]
+fn what_a_secret_lacks_is_explained() {
+    let (home, _) = needy();
+    let explain = |access: &str| {
+        let explained = home.json(&["policy", "explain", "needy", access]);
+        (
+            explained["allowed"] == true,
+            explained["text"].as_str().unwrap().to_owned(),
+        )
+    };
+    home.grant(&["secret", "needy", "token", "--host", "api.example.com"]);
+    let (allowed, text) = explain("secret token https://api.example.com/x");
+    assert!(
+        !allowed && text.contains("GET `https://api.example.com/x`"),
+        "{text}"
+    );
+    home.grant(&["network", "needy", "api.example.com", "--method", "POST"]);
+    let (allowed, text) = explain("POST https://api.example.com/x");
+    let unset = "the secret `token` belongs on it and is not set; `wassette secret set needy token`";
+    assert!(!allowed && text.contains(unset), "{text}");
+    set_secret(&home, "needy", "token", b"hunter2\n");
+    for access in [
+        "POST https://api.example.com/x",
+        "secret token POST https://api.example.com/x",
+    ] {
+        let (allowed, text) = explain(access);
+        assert!(allowed, "{access}: {text}");
+    }
+    assert!(!explain("secret token https://api.example.com/x").0);
+}
+
+#[test]
 fn a_secret_that_nothing_carries_is_told_until_a_request_does() {
     let (home, _) = needy();
     let rule = r#"secret "token" host "api.example.com" header "authorization""#;

@@ -248,7 +248,7 @@ impl Host {
     ///
     /// [`HostError::UnknownComponent`]; [`HostError::Policy`] when its policy cannot be read, and
     /// [`HostError::NoCeiling`] when the ceiling cannot.
-    pub fn explain(&self, id: &ComponentId, access: &AccessText) -> Result<Explanation, HostError> {
+    pub async fn explain(&self, id: &ComponentId, access: &AccessText) -> Result<Explanation, HostError> {
         let catalog = self.catalog();
         let component = catalog
             .component(id)
@@ -268,7 +268,40 @@ impl Host {
             }
         };
         let authority = Authority::new(Arc::clone(policy), ceiling, &self.inner.config.limits);
-        Ok(authority.explain_text(access))
+        let explanation = authority.explain_whole(access);
+        match access.request() {
+            Some(target) if explanation.allowed => {
+                let secrets = authority.secrets(target).map(|secret| secret.name.clone());
+                self.with_secrets_set(id, access, (explanation, secrets.collect()))
+                    .await
+            }
+            Some(_) | None => Ok(explanation),
+        }
+    }
+
+    /// The rules are not all that a request needs: a secret that belongs on it must be there.
+    async fn with_secrets_set(
+        &self,
+        id: &ComponentId,
+        access: &AccessText,
+        (explanation, needed): (Explanation, Vec<String>),
+    ) -> Result<Explanation, HostError> {
+        if needed.is_empty() {
+            return Ok(explanation);
+        }
+        let set = self.secret_names(id).await?;
+        let is_set = |name: &String| set.iter().any(|known| known.to_string() == *name);
+        let Some(name) = needed.into_iter().find(|name| !is_set(name)) else {
+            return Ok(explanation);
+        };
+        Ok(Explanation {
+            allowed: false,
+            text: format!(
+                "denied: {access}, because the secret `{name}` belongs on it and is not set; \
+                 `wassette secret set {id} {name}` sets it"
+            ),
+            ..explanation
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::access::FileOperation;
 use crate::decide::{Question, Verdict};
 use crate::grant::{Effect, EnvironmentRule, FileAccess, NetworkRule, SecretRule, StorageRule};
 use crate::pattern::RuleText;
-use crate::rules::{Policy, PolicyError, Rules};
+use crate::rules::{Policy, PolicyError, Rules, check_headers};
 use crate::witness::{Search, Stop};
 
 /// One thing to be granted or revoked.
@@ -99,6 +99,7 @@ impl Policy {
             Grant::Environment(_) | Grant::Secret(_) => {}
         }
         grant.add_to(&mut rules);
+        check_headers(&rules)?;
         let policy = Self::new(rules)?;
         if policy.gives(grant)? {
             return Ok(policy);
@@ -156,10 +157,9 @@ impl Policy {
     /// for. None of them does harm, but whoever wrote them expects something else.
     #[must_use]
     pub fn unused_secrets(&self) -> Vec<RuleText> {
-        let requests = |rule: &SecretRule| policy_of_network(rule.requests.clone());
         let unused = self.rules().secrets.iter();
         unused
-            .filter(|rule| !overlap(&requests(rule), self))
+            .filter(|rule| !overlap(&rule.policy_of_requests(), self))
             .map(|rule| rule.text().clone())
             .collect()
     }
@@ -175,10 +175,10 @@ impl Policy {
             Grant::Environment(revoked) => rules.environment.retain(|rule| rule.name() != revoked.name()),
             Grant::Secret(revoked) => {
                 let name = revoked.name();
-                let requests = policy_of_network(revoked.requests.clone());
-                rules.secrets.retain(|rule| {
-                    rule.name() != name || !overlap(&policy_of_network(rule.requests.clone()), &requests)
-                });
+                let requests = revoked.policy_of_requests();
+                rules
+                    .secrets
+                    .retain(|rule| rule.name() != name || !overlap(&rule.policy_of_requests(), &requests));
             }
         }
         Self::of(rules)
@@ -199,7 +199,21 @@ impl Policy {
         rules.tools_deny.extend(others.tools_deny);
         rules.limits = rules.limits.join(&others.limits);
         rules.description = rules.description.max(others.description);
+        check_headers(&rules)?;
         Self::new(rules)
+    }
+}
+
+impl SecretRule {
+    fn policy_of_requests(&self) -> Policy {
+        policy_of_network(self.requests.clone())
+    }
+
+    /// Whether there is a request that both are for, with another value of the same header.
+    pub(crate) fn conflicts(&self, other: &Self) -> bool {
+        self.header() == other.header()
+            && (self.name(), self.around()) != (other.name(), other.around())
+            && overlap(&self.policy_of_requests(), &other.policy_of_requests())
     }
 }
 

@@ -178,7 +178,7 @@ impl Policy {
 
     fn decide_http(&self, target: &HttpTarget) -> Verdict {
         if is_never_allowed(target.method()) {
-            return Verdict::Denied("network deny methods CONNECT,TRACE".into());
+            return Verdict::Denied("network deny methods CONNECT,TRACE,TRACK".into());
         }
         let denied = self.http_deny(target);
         Verdict::of(

@@ -44,7 +44,7 @@ pub enum AccessText {
     },
     /// `env NAME`
     Variable(String),
-    /// `secret NAME https://host/path`
+    /// `secret NAME https://host/path`, or with another method than `GET` before the URL.
     Secret {
         /// The secret's name.
         name: String,
@@ -116,12 +116,14 @@ impl AccessText {
             "env" => Ok(Self::Variable(rest.to_owned())),
             "open" => Ok(Self::Socket(protocol(rest).map_err(failed)?)),
             "secret" => {
-                let (name, url) = rest
+                let (name, request) = rest
                     .split_once(' ')
                     .ok_or_else(|| failed("it has no URL".to_owned()))?;
+                let request = request.trim_start();
+                let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
                 Ok(Self::Secret {
                     name: name.to_owned(),
-                    target: target("GET", url.trim_start()).map_err(failed)?,
+                    target: target(method, url.trim_start()).map_err(failed)?,
                 })
             }
             "dial" => dial(rest).map_err(failed),
@@ -137,16 +139,7 @@ impl AccessText {
                 path,
                 operation: *operation,
             }],
-            Self::Http(target) => {
-                let dial = match target.host() {
-                    Host::Address(address) => Some(Access::Dial {
-                        target,
-                        address: *address,
-                    }),
-                    Host::Name(_) => None,
-                };
-                std::iter::once(Access::Http(target)).chain(dial).collect()
-            }
+            Self::Http(target) => request(target),
             Self::Dial { target, address } => vec![
                 Access::Http(target),
                 Access::Dial {
@@ -167,6 +160,19 @@ impl AccessText {
             }],
             Self::Variable(name) => vec![Access::Variable { name }],
             Self::Secret { name, target } => vec![Access::Secret { name, target }],
+        }
+    }
+
+    /// The request that is or goes with the access.
+    #[must_use]
+    pub fn request(&self) -> Option<&HttpTarget> {
+        match self {
+            Self::Http(target) | Self::Dial { target, .. } | Self::Secret { target, .. } => Some(target),
+            Self::File { .. }
+            | Self::Lookup(_)
+            | Self::Socket(_)
+            | Self::SocketAddress { .. }
+            | Self::Variable(_) => None,
         }
     }
 
@@ -201,6 +207,15 @@ impl AccessText {
             },
         }
     }
+}
+
+fn request(target: &HttpTarget) -> Vec<Access<'_>> {
+    let mut accesses = vec![Access::Http(target)];
+    if let Host::Address(address) = target.host() {
+        let address = *address;
+        accesses.push(Access::Dial { target, address });
+    }
+    accesses
 }
 
 fn target(method: &str, url: &str) -> Result<HttpTarget, String> {
@@ -260,7 +275,8 @@ impl fmt::Display for AccessText {
                 address,
             } => write!(f, "{} {protocol} {address}", word(&SOCKET_WORDS, socket_use)),
             Self::Variable(name) => write!(f, "env {name}"),
-            Self::Secret { name, target } => write!(f, "secret {name} {target}"),
+            Self::Secret { name, target } if target.method() == "GET" => write!(f, "secret {name} {target}"),
+            Self::Secret { name, target } => write!(f, "secret {name} {} {target}", target.method()),
         }
     }
 }
@@ -318,11 +334,29 @@ impl Authority {
     /// The same for an access that was typed: the first refusal, or the first permission when there is none.
     #[must_use]
     pub fn explain_text(&self, access: &AccessText) -> Explanation {
-        let mut explanations: Vec<_> = access
-            .accesses()
-            .iter()
-            .map(|access| self.explain(access))
-            .collect();
+        self.explain_all(&access.accesses())
+    }
+
+    /// The same with all that the access needs to come to anything: a secret the request that carries it, and a
+    /// request the secrets that belong on it.
+    #[must_use]
+    pub fn explain_whole(&self, access: &AccessText) -> Explanation {
+        let mut accesses = access.accesses();
+        let names: Vec<String> = match access.request() {
+            Some(target) => self.secrets(target).map(|secret| secret.name.clone()).collect(),
+            None => Vec::new(),
+        };
+        if let Some(target) = access.request() {
+            if matches!(access, AccessText::Secret { .. }) {
+                accesses.extend(request(target));
+            }
+            accesses.extend(names.iter().map(|name| Access::Secret { name, target }));
+        }
+        self.explain_all(&accesses)
+    }
+
+    fn explain_all(&self, accesses: &[Access<'_>]) -> Explanation {
+        let mut explanations: Vec<_> = accesses.iter().map(|access| self.explain(access)).collect();
         let at = explanations.iter().position(|explanation| !explanation.allowed);
         explanations.swap_remove(at.unwrap_or_default())
     }

@@ -674,8 +674,9 @@ fn method(effect: Effect, text: &str) -> Result<String, RuleError> {
     Ok(method)
 }
 
-/// `CONNECT` makes a tunnel that no rule could look into; `TRACE` shows the headers that others added.
-pub(crate) const NEVER_ALLOWED_METHODS: [&str; 2] = ["CONNECT", "TRACE"];
+/// `CONNECT` makes a tunnel that no rule could look into; `TRACE`, and `TRACK` of some servers, show the headers
+/// that others added, secrets among them.
+pub(crate) const NEVER_ALLOWED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
 fn ports(text: &str) -> Result<PortRange, RuleError> {
     let port = |text: &str| {
@@ -826,8 +827,10 @@ pub struct SecretRule {
 /// Stands for the secret in a format.
 const SECRET_MARK: &str = "{secret}";
 
-/// Headers that say where a message ends or who is meant; they are the gate's own.
-const RESERVED_HEADERS: [&str; 12] = [
+/// Headers that say where a message ends, who is meant, or how the answer is to be read; they are the gate's own, so
+/// that no secret can stand in them. In lower case. [`SecretRule::new`] refuses them.
+pub const RESERVED_HEADERS: [&str; 15] = [
+    "accept-encoding",
     "connection",
     "content-length",
     "content-type",
@@ -835,6 +838,8 @@ const RESERVED_HEADERS: [&str; 12] = [
     "host",
     "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",

@@ -37,8 +37,8 @@ pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
 pub use error::{Field, RuleError};
 pub use explain::{AccessText, Explanation, ParseAccessError};
 pub use grant::{
-    Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, SecretRule, SecretSpec, StorageRule,
-    StorageSpec,
+    Effect, EnvironmentRule, FileAccess, NetworkRule, NetworkSpec, Peer, RESERVED_HEADERS, SecretRule,
+    SecretSpec, StorageRule, StorageSpec,
 };
 pub use host::{Host, HostPattern};
 pub use limits::{LimitKey, LimitSettings, Limits, ParseLimitError};

@@ -298,7 +298,7 @@ impl Authority {
     /// The secrets to be put on a request, if they are authorized one by one.
     ///
     /// One which the ceiling wants in another header, or in another format, is left out when the same secret
-    /// can be put on the request as the ceiling wants it.
+    /// can be put on the request as the ceiling wants it; so is one that two rules put there alike.
     pub fn secrets(&self, target: &HttpTarget) -> impl Iterator<Item = &SecretUse> {
         let at: Vec<usize> = self.granted.secret_positions(target).collect();
         let authorized: Vec<usize> = at
@@ -307,8 +307,13 @@ impl Authority {
             .filter(|at| self.ceiling_allows_secret(*at, target))
             .collect();
         let uses = &self.granted.index().secret_uses;
+        let mut seen: Vec<&SecretUse> = Vec::new();
         at.into_iter().filter_map(move |at| {
             let own = uses.get(at)?;
+            if seen.contains(&own) {
+                return None;
+            }
+            seen.push(own);
             let is_possible = |other: &usize| uses.get(*other).is_some_and(|other| other.name == own.name);
             (authorized.contains(&at) || !authorized.iter().any(is_possible)).then_some(own)
         })

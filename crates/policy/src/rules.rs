@@ -8,6 +8,8 @@ use crate::path::AbsolutePath;
 use crate::pattern::ToolPattern;
 use std::collections::BTreeMap;
 
+/// Most rules of secrets for one component.
+const SECRETS_MAX: usize = 256;
 /// Longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
@@ -254,9 +256,44 @@ fn check_secrets(rules: &Rules) -> Result<(), PolicyError> {
     let mut formats = BTreeMap::new();
     for (index, rule) in rules.secrets.iter().enumerate() {
         if *formats.entry(rule.text()).or_insert(rule.around()) != rule.around() {
-            let message = format!("the secret `{}` has two formats for one header", rule.name());
-            let error = RuleError::new(Field::Format, message).hint("keep one of them");
-            return Err(conflict(RuleList::Secrets, index, error));
+            return Err(conflict(RuleList::Secrets, index, two_values(rule, rule)));
+        }
+    }
+    Ok(())
+}
+
+fn two_values(one: &SecretRule, other: &SecretRule) -> RuleError {
+    if one.name() == other.name() {
+        let message = format!("the secret `{}` has two formats for one header", one.name());
+        return RuleError::new(Field::Format, message).hint("keep one of them");
+    }
+    let (one, header, other) = (one.name(), one.header(), other.name());
+    let message =
+        format!("the secrets `{one}` and `{other}` claim the header `{header}` of the same requests");
+    RuleError::new(Field::Header, message)
+        .hint("keep one of them, or give each a host or a header of its own")
+}
+
+/// What one component may be granted is more than what any of several may: of two secrets for one header, a request
+/// could carry neither.
+///
+/// # Errors
+///
+/// [`PolicyError`] for two secrets, or two formats of one, that meet in a header of some request, and for more than
+/// [`SECRETS_MAX`], because each is compared with each.
+pub(crate) fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
+    for (index, rule) in rules.secrets.iter().enumerate() {
+        if index >= SECRETS_MAX {
+            let message = format!("there are more than {SECRETS_MAX} rules of secrets");
+            return Err(conflict(
+                RuleList::Secrets,
+                index,
+                RuleError::new(Field::Name, message),
+            ));
+        }
+        let mut earlier = rules.secrets.iter().take(index);
+        if let Some(other) = earlier.find(|other| rule.conflicts(other)) {
+            return Err(conflict(RuleList::Secrets, index, two_values(other, rule)));
         }
     }
     Ok(())

@@ -92,6 +92,52 @@ fn what_denies_a_part_stays_and_is_named() {
 }
 
 #[test]
+fn two_secrets_never_claim_one_header_of_a_request() {
+    let conflict = |before: &[&str], line: &str| {
+        let refused = policy(before).granting(&grant(line));
+        refused.map(|_policy| ()).map_err(|error| error.to_string())
+    };
+    let both = |one: &str, other: &str| {
+        Err(format!(
+            "the secrets `{one}` and `{other}` claim the header `x-key` of the same requests"
+        ))
+    };
+    let own = "secret t a.example.com x-key";
+    assert_eq!(conflict(&[own], "secret u a.example.com x-key"), both("t", "u"));
+    assert_eq!(conflict(&[own], "secret u *.example.com x-key"), both("t", "u"));
+    assert_eq!(
+        conflict(&[own], "secret u https://a.example.com/v1/ x-key"),
+        both("t", "u")
+    );
+    assert_eq!(
+        conflict(&["secret t *.example.com x-key s={secret}"], own),
+        Err("the secret `t` has two formats for one header".to_owned())
+    );
+    // Nothing is sent twice: the same value, another header, another host, another port.
+    for line in [
+        "secret t *.example.com x-key",
+        "secret u a.example.com x-other",
+        "secret u b.example.com x-key",
+        "secret u a.example.com:8443 x-key",
+    ] {
+        assert_eq!(conflict(&[own], line), Ok(()), "{line}");
+    }
+    let other = policy(&["secret u *.example.com x-key"]);
+    let joined = policy(&[own]).join(&other);
+    assert_eq!(
+        joined.map_err(|error| error.to_string()).err(),
+        both("t", "u").err()
+    );
+}
+
+#[test]
+fn a_secret_of_two_rules_is_put_on_a_request_once() {
+    let authority = super::authority(&["secret t *.example.com x-key", "secret t a.example.com x-key"]);
+    let target = crate::HttpTarget::parse("GET", "https://a.example.com/").unwrap();
+    assert_eq!(authority.secrets(&target).count(), 1);
+}
+
+#[test]
 fn a_secret_that_no_request_carries_is_named() {
     let secret = "secret t api.example.com x-key";
     let unused = |network: &[&str]| {

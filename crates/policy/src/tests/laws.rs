@@ -115,7 +115,7 @@ fn other_line() -> impl Strategy<Value = String> {
             "secret s a.t.example x-a",
             "secret s *.t.example x-a",
             "secret s *.t.example x-b",
-            "secret s *.u.t.example x-a k={secret}",
+            "secret s *.u.t.example x-c k={secret}",
             "secret t 10.0.0.5:8080 x-a",
             "tool a*",
             "tool *b",

@@ -391,6 +391,7 @@ fn connect_and_trace_are_never_allowed() {
         &[
             "no CONNECT https://api.example.com/",
             "no TRACE https://api.example.com/",
+            "no TRACK https://api.example.com/",
             "no trace https://api.example.com/",
             "no dial 93.184.215.14 for TRACE https://api.example.com/",
             "yes PATCH https://api.example.com/",

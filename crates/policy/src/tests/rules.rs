@@ -448,6 +448,10 @@ fn members_of_lists_are_checked() {
         &format!("{at} methods=TRACE"),
         (Field::Methods, Some(0), "`TRACE` is never allowed", None),
     );
+    faulty_network(
+        &format!("{at} methods=track"),
+        (Field::Methods, Some(0), "`TRACK` is never allowed", None),
+    );
     assert!(NetworkRule::new(Effect::Deny, &network_spec(&["host=*", "methods=TRACE"])).is_ok());
     faulty_network(
         "allow cidr=10.0.0.0/8 ports=1 protocols=sctp",
@@ -728,15 +732,14 @@ fn secrets_are_checked() {
         secret("a", host, "x key", None),
         (Field::Header, None, "`x key` is no name of a header", None),
     );
-    faulty(
-        secret("a", host, "Host", None),
-        (
-            Field::Header,
-            None,
-            "the header `host` cannot carry a secret",
-            None,
-        ),
-    );
+    for header in crate::RESERVED_HEADERS {
+        let message = format!("the header `{header}` cannot carry a secret");
+        let spelled = header.to_ascii_uppercase();
+        faulty(
+            secret("a", host, &spelled, None),
+            (Field::Header, None, &message, None),
+        );
+    }
     let format = |format: &str, message: &str, hint: Option<&str>| {
         faulty(
             secret("a", host, "x-key", Some(format)),

@@ -43,9 +43,6 @@ const PLACE_TIME_MAX: Duration = Duration::from_millis(100);
 /// What is read at once, and so the longest head of an answer.
 const READ_BYTES: usize = 64 << 10;
 
-/// Methods that are never sent: they make a server talk to others or repeat what it was sent.
-const METHODS_REFUSED: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
-
 pub(super) type Finished = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 pub(super) type Answered = (Response<WasiBody>, Finished);
 
@@ -191,15 +188,7 @@ fn decide(gate: &Gate, request: &http::Request<WasiBody>) -> Result<HttpTarget, 
         });
         HttpError::HttpRequestDenied
     })?;
-    let access = Access::Http(&target);
-    if METHODS_REFUSED
-        .iter()
-        .any(|refused| method.eq_ignore_ascii_case(refused))
-    {
-        gate.refuse(&access, "a method that is ever sent");
-        return Err(HttpError::HttpRequestDenied);
-    }
-    gate.authorize(&access)
+    gate.authorize(&Access::Http(&target))
         .map_err(|_denied| HttpError::HttpRequestDenied)?;
     gate.spend(|m| &m.requests, 1)
         .map_err(|_ended| HttpError::HttpRequestDenied)?;
@@ -269,10 +258,8 @@ fn put_secret(
     mask: &mut Mask,
 ) -> Result<HeaderName, &'static str> {
     const UNFIT: &str = "a value that can stand in a header";
+    // None of the gate's own: the rule would not exist.
     let name: HeaderName = secret.header.parse().map_err(|_invalid| "a header that exists")?;
-    if is_ours(&name) {
-        return Err("a header that a secret may set");
-    }
     let value = gate.control().surroundings().secrets.get(&secret.name);
     let value = value.ok_or("a value: the secret is not set")?;
     if value.expose_secret().is_empty() {
@@ -284,11 +271,6 @@ fn put_secret(
     headers.insert(name.clone(), header);
     mask.add(value.clone());
     Ok(name)
-}
-
-/// Headers that say how a message is to be read or to whom it goes.
-fn is_ours(name: &HeaderName) -> bool {
-    DEFAULT_FORBIDDEN_HEADERS.contains(name) || [CONTENT_LENGTH, ACCEPT_ENCODING].contains(name)
 }
 
 fn host(target: &HttpTarget) -> Result<HeaderValue, HttpError> {
@@ -383,6 +365,19 @@ fn is(value: &HeaderValue, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_secret_stands_in_a_header_that_the_gate_sets_or_takes_away() {
+        for header in DEFAULT_FORBIDDEN_HEADERS
+            .iter()
+            .chain(&[CONTENT_LENGTH, ACCEPT_ENCODING])
+        {
+            assert!(
+                wassette_policy::RESERVED_HEADERS.contains(&header.as_str()),
+                "{header}"
+            );
+        }
+    }
 
     #[test]
     fn a_guest_may_be_less_patient_than_we_are_and_not_more() {
