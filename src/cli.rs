@@ -529,8 +529,11 @@ pub(crate) enum PolicyCommand {
         /// The file.
         file: PathBuf,
         /// Where relative paths in it begin.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", conflicts_with = "as_ceiling")]
         base: Option<PathBuf>,
+        /// Reads it as a ceiling, and says which components could not be used below it.
+        #[arg(long)]
+        as_ceiling: bool,
     },
     /// Says whether a component may do something, and by which rule of which layer.
     Explain {

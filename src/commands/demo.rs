@@ -151,10 +151,7 @@ impl Stage {
                 return Err(broken(tool, "an access was allowed, or none was seen"));
             }
             for access in denied {
-                line(&format!(
-                    "    denied: {}; it lacks {}",
-                    access.access, access.lacks
-                ))?;
+                line(&format!("    denied: {}; {}", access.access, access.why()))?;
             }
         }
         Ok(())
@@ -190,10 +187,7 @@ impl Stage {
             line(&format!("    the component got: {}", shown(&failure.message)))?;
             let denied = report.accesses.iter().find(|access| !access.allowed);
             let denied = denied.ok_or_else(|| broken(tool, "nothing was denied"))?;
-            line(&format!(
-                "    denied: {}; it lacks {}",
-                denied.access, denied.lacks
-            ))?;
+            line(&format!("    denied: {}; {}", denied.access, denied.why()))?;
         }
         Ok(())
     }

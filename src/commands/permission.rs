@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::output::{Output, shown};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, Command, Component, ComponentId, Effect, EnvironmentRule, Grant, GrantKind, Grantable, Host,
+    Actor, Command, ComponentId, Effect, EnvironmentRule, Grant, GrantKind, Grantable, Host, HostError,
     LimitKey, LimitSettings, NetworkRule, NetworkSpec, Outcome, ParseLimitError, PolicyChange, PolicyChanged,
     RuleError, SecretRule, SecretSpec, Silent, StorageRule, StorageSpec, revocable,
 };
@@ -155,8 +155,9 @@ fn revoke(
 /// All that a component was granted under a name.
 fn named(host: &Host, id: &ComponentId, (kind, name): (GrantKind, &str)) -> Result<Vec<Grantable>, Exit> {
     let catalog = host.catalog();
-    let policy = catalog.component(id).and_then(Component::policy);
-    revocable(policy, kind, name).map_err(refused)
+    let component = catalog.component(id);
+    let component = component.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+    revocable(component.policy(), kind, name).map_err(refused)
 }
 
 fn storage(config: &Config, args: &StorageArgs, effect: Effect) -> Result<StorageRule, Exit> {
@@ -287,6 +288,7 @@ pub(super) fn print(outcome: &Outcome, (kind, details): Details, output: Output)
 fn status(changed: &PolicyChanged) -> &'static str {
     match changed.change {
         PolicyChange::Granted => "permission granted successfully",
+        PolicyChange::Revoked if !changed.is_changed => "there was nothing to take back",
         PolicyChange::Revoked => "permission revoked successfully",
         PolicyChange::Reset => "permissions reset successfully",
         PolicyChange::Attached => "policy attached successfully",

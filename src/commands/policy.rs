@@ -11,15 +11,20 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 use wassette_host::{
-    AbsolutePath, AccessText, Actor, Command, Component, ComponentId, Effect, Explanation, Host, HostError,
-    NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent, StorageRule,
-    read_text, rule_texts,
+    AbsolutePath, AccessText, Actor, Ceiling, Command, Component, ComponentId, Effect, Explanation, Host,
+    HostError, NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent,
+    StorageRule, read_ceiling, read_text, rule_texts,
 };
 
 pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output) -> Result<(), Exit> {
     match command {
         PolicyCommand::Get { id } => get(&open(config).await?, &component_id(&id)?, output),
-        PolicyCommand::Check { file, base } => {
+        PolicyCommand::Check {
+            file,
+            as_ceiling: true,
+            ..
+        } => check_ceiling(&open(config).await?, &file, output),
+        PolicyCommand::Check { file, base, .. } => {
             let policy = read(config, &file, base.as_deref())?;
             check(config, &file, &policy, output).await
         }
@@ -107,7 +112,13 @@ fn get(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
         note(&format!("nothing of it is in force: {}", shown(&fault.reason)));
     }
     let text = policy.print();
-    let data = json!({"component_id": id, "policy": document(policy), "rules": rule_texts(policy)});
+    let ceiling = host.ceiling_rules();
+    if ceiling.as_ref().is_some_and(|rules| !rules.is_empty()) {
+        note("the ceiling's rules are in force besides; `-o json` shows them");
+    }
+    let data = json!({
+        "component_id": id, "policy": document(policy), "rules": rule_texts(policy), "ceiling": ceiling,
+    });
     output.document(&data, &text)
 }
 
@@ -226,6 +237,36 @@ async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) ->
         lines.extend(unused.iter().map(|rule| unused_text(rule)));
         lines.join("\n")
     })
+}
+
+/// Says that a file could be the ceiling, and which of the components that are loaded it would leave out.
+fn check_ceiling(host: &Host, path: &Path, output: Output) -> Result<(), Exit> {
+    let ceiling = read_ceiling(path).map_err(|reason| Exit::failed(anyhow::anyhow!(reason)))?;
+    let rules = rule_texts(ceiling.policy());
+    let catalog = host.catalog();
+    let left_out: BTreeMap<String, String> = catalog
+        .components()
+        .filter_map(|component| Some((component.id.to_string(), left_out(component, &ceiling)?)))
+        .collect();
+    let data = json!({"status": "ceiling is valid", "file": path, "rules": rules, "unavailable": left_out});
+    output.print(&data, |_| {
+        let mut lines = vec!["the ceiling is valid; its rules are:".to_owned()];
+        lines.extend(rules.iter().map(|rule| format!("  {}", shown(rule))));
+        for (id, why) in &left_out {
+            lines.push(format!("below it {id} could not be used: {}", shown(why)));
+        }
+        lines.join("\n")
+    })
+}
+
+/// Why a component could not be used below a ceiling.
+fn left_out(component: &Component, ceiling: &Ceiling) -> Option<String> {
+    let origin = component.origin.to_string();
+    if !ceiling.allows_source(&origin) {
+        return Some(format!("no pattern of its `sources` matches `{origin}`"));
+    }
+    let excess = component.policy()?.within(ceiling.policy()).err()?;
+    Some(excess.to_string())
 }
 
 async fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {

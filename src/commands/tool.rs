@@ -215,10 +215,7 @@ fn show_printed(output: &GuestOutput) {
 /// What the guest was denied, and what it lacked.
 fn show_denied(accesses: &[Decision]) {
     for decision in accesses.iter().filter(|decision| !decision.allowed) {
-        note(&format!(
-            "denied: {}; it lacks {}",
-            decision.access, decision.lacks
-        ));
+        note(&format!("denied: {}; {}", decision.access, decision.why()));
     }
 }
 

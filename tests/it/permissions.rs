@@ -436,6 +436,47 @@ fn a_policy_file_is_checked_line_by_line() {
 }
 
 #[test]
+fn what_is_taken_back_is_what_was_there() {
+    let (home, _) = needy();
+    home.grant(&["memory", "needy", "1536Mi"]);
+    let revoked = home.json(&["permission", "revoke", "memory", "needy"]);
+    assert_eq!(revoked["rules"], json!(["limit memory 1536Mi"]));
+    let again = home.json(&["permission", "revoke", "memory", "needy"]);
+    assert_eq!(
+        (&again["rules"], &again["status"]),
+        (&json!([]), &json!("there was nothing to take back"))
+    );
+    let unset = home.json(&["permission", "revoke", "secret", "needy", "token"]);
+    assert_eq!(unset["status"], "there was nothing to take back");
+    home.refused(
+        &["permission", "revoke", "secret", "nobody", "token"],
+        4,
+        "nobody",
+    );
+}
+
+#[test]
+fn a_ceiling_is_checked_before_it_is_put_up() {
+    let (home, _) = needy();
+    home.grant(&["network", "needy", "api.example.com"]);
+    let text = "version: \"1.0\"\npermissions: {network: {allow: [{host: api.example.org}]}}\nsources: [\"file:///**\"]\n";
+    let file = home.file("ceiling.yaml", text.as_bytes());
+    let file = file.to_str().unwrap();
+    let checked = home.json(&["policy", "check", file, "--as-ceiling"]);
+    assert_eq!(checked["status"], "ceiling is valid");
+    assert_eq!(
+        checked["rules"],
+        json!(["network allow host \"api.example.org\""])
+    );
+    let why = checked["unavailable"]["needy"].as_str().unwrap();
+    assert!(why.contains("api.example.com"), "{why}");
+    let wrong = home.file("wrong.yaml", b"version: \"1.0\"\nsource: []\n");
+    let wrong = wrong.to_str().unwrap();
+    let at = format!("{wrong}:2:1: `source` is not a key of a ceiling");
+    home.refused(&["policy", "check", wrong, "--as-ceiling"], 1, &at);
+}
+
+#[test]
 fn what_a_secret_lacks_is_explained() {
     let (home, _) = needy();
     let explain = |access: &str| {

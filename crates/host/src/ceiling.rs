@@ -5,13 +5,13 @@
 //! one `stat`, about a microsecond.
 
 use crate::error::HostError;
-use crate::grant::{moved, together};
+use crate::grant::moved;
 use crate::protect::Protection;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions};
+use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, Policy};
 use wassette_store::RegularFile;
 
 /// Clocks of file systems move in steps; two writes within one look the same.
@@ -73,17 +73,26 @@ impl CeilingFile {
         let Some(path) = &self.path else {
             return Above::Nothing;
         };
-        match read(path) {
+        match read_ceiling(path) {
             Ok(ceiling) => Above::Ceiling(Arc::new(ceiling)),
             Err(reason) => Above::Broken(reason.into()),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Ceiling, String> {
-    let text = read_text(path).map_err(|error| error.to_string())?;
-    let ceiling = Ceiling::parse(&text, &ParseOptions::default()).map_err(|error| error.to_string())?;
-    followed(&ceiling).map_err(|error| error.to_string())
+/// Reads a ceiling as it would be in force: its paths are what they lead to. Blocks.
+///
+/// # Errors
+///
+/// What is wrong with it, and where: the file, and for a mistake in it line, column and what could be written.
+pub fn read_ceiling(path: &Path) -> Result<Ceiling, String> {
+    let at = path.display();
+    let text = read_text(path).map_err(|error| format!("{at}: {error}"))?;
+    let ceiling = Ceiling::parse(&text, &ParseOptions::default()).map_err(|error| {
+        let hint = error.hint_text().map(|hint| format!(" ({hint})"));
+        format!("{at}:{error}{}", hint.unwrap_or_default())
+    })?;
+    followed(&ceiling).map_err(|error| format!("{at}: {error}"))
 }
 
 /// Rules of policies are about paths without links, so those of the ceiling must be too.
@@ -94,7 +103,8 @@ fn followed(ceiling: &Ceiling) -> Result<Ceiling, HostError> {
         *rule = moved(rule, &written, &Protection::follow(&written)?)?;
     }
     let sources = ceiling.sources().map(<[_]>::to_vec);
-    Ok(Ceiling::new(together(rules)?, sources).with_signatures(ceiling.signatures().to_vec()))
+    let policy = Policy::of_ceiling(rules).map_err(|error| HostError::Rule(error.error().clone()))?;
+    Ok(Ceiling::new(policy, sources).with_signatures(ceiling.signatures().to_vec()))
 }
 
 /// Reads a policy file: a regular file of UTF-8 text, at most [`DOCUMENT_BYTES_MAX`] long. Blocks.

@@ -42,7 +42,10 @@ impl Host {
         actor: &Actor,
     ) -> Result<Outcome, HostError> {
         let grants = blocking(move || places(grant)).await?;
-        let rules = grants.iter().flat_map(Grantable::texts).collect();
+        self.refresh().await?;
+        let catalog = self.catalog();
+        let before = catalog.component(id).and_then(|known| known.policy());
+        let rules = grants.iter().flat_map(|grant| grant.taken_from(before)).collect();
         let change = |policy: &Policy| {
             let mut next = policy.clone();
             for grant in &grants {
@@ -99,6 +102,15 @@ impl Host {
         let policy = blocking(move || placed_all(&policy, &protection)).await??;
         self.refresh().await?;
         self.check_ceiling(&policy)
+    }
+
+    /// The rules of the ceiling, which are in force for every component besides its own; `None` without a usable one.
+    #[must_use]
+    pub fn ceiling_rules(&self) -> Option<Vec<String>> {
+        match &*self.above() {
+            Above::Ceiling(ceiling) => Some(rule_texts(ceiling.policy())),
+            Above::Nothing | Above::Broken(_) => None,
+        }
     }
 
     /// Changes a policy so that it may allow more: it must stay within the ceiling.

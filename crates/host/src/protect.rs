@@ -185,9 +185,10 @@ impl Protection {
     pub(crate) fn new(own: &[PathBuf], home: Option<&Path>) -> Self {
         let system = SYSTEM.iter().map(|path| (PathBuf::from(path), Whose::System));
         let own = own.iter().map(|path| (path.clone(), Whose::Own));
-        let personal = PERSONAL
+        let homes: Vec<PathBuf> = home.map(Path::to_owned).into_iter().chain(homes()).collect();
+        let personal = homes
             .iter()
-            .filter_map(|name| Some((home?.join(name), Whose::User)));
+            .flat_map(|home| PERSONAL.map(|name| (home.join(name), Whose::User)));
         let mut kept = BTreeMap::new();
         for (path, whose) in personal.chain(own).chain(system) {
             kept.insert(followed(&path), whose);
@@ -250,6 +251,31 @@ impl Protection {
         }
         Ok(())
     }
+}
+
+/// Most users of a machine whose keys are kept, and most of the list of users that is read.
+const USERS_MAX: usize = 64;
+const USERS_BYTES_MAX: u64 = 1 << 20;
+
+/// The homes of the machine's users: of the one who runs us whatever `HOME` says, of the superuser, and of others.
+fn homes() -> Vec<PathBuf> {
+    let mut table = String::new();
+    let file = std::fs::File::open("/etc/passwd");
+    // Without the list only the home we were told of is known; some systems have none.
+    let _nothing_without_it = file.and_then(|file| file.take(USERS_BYTES_MAX).read_to_string(&mut table));
+    homes_of(&table)
+}
+
+fn homes_of(table: &str) -> Vec<PathBuf> {
+    let home = |line: &str| {
+        let mut fields = line.split(':');
+        let user: u32 = fields.nth(2)?.parse().ok()?;
+        let home = Path::new(fields.nth(2)?);
+        // Users between are services, whose homes are folders of the system; the last one is nobody.
+        let is_person = user == 0 || (1000..65534).contains(&user);
+        (is_person && home.is_absolute() && home != Path::new("/")).then(|| home.to_owned())
+    };
+    table.lines().filter_map(home).take(USERS_MAX).collect()
 }
 
 fn as_rule(written: &AbsolutePath, found: &Path) -> Result<AbsolutePath, ProtectError> {
@@ -416,6 +442,17 @@ mod tests {
         refused(&own, &text("real"), "where Wassette keeps");
         let denied = Protection::follow(&path(&text("link/not/there"))).expect("a path");
         assert_eq!(denied.as_str(), text("real/not/there"));
+    }
+
+    #[test]
+    fn people_have_homes_and_services_have_none() {
+        let table = "root:x:0:0:root:/root:/bin/sh\n\
+                     www-data:x:33:33::/var/www:/usr/sbin/nologin\n\
+                     ann:x:1000:1000:Ann,,:/home/ann:/bin/sh\n\
+                     broken:x\n\
+                     bob:x:1001:1001::/:/bin/sh\n\
+                     nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n";
+        assert_eq!(homes_of(table), [Path::new("/root"), Path::new("/home/ann")]);
     }
 
     #[test]

@@ -97,17 +97,17 @@ impl Host {
         let (id, names) = (component.id.clone(), component.secrets.clone());
         // Boxed, because every call carries the size of this future and few come here.
         let read = Box::pin(self.with_secrets(move |secrets| values(secrets, &id, &names))).await;
-        match read {
-            Ok(secrets) => Arc::new(Surroundings {
-                variables: component.surroundings.variables.clone(),
-                secrets,
-            }),
-            Err(error) => {
-                let component = &component.id;
-                tracing::warn!(%component, error = &error as &dyn std::error::Error, "secrets cannot be read");
-                Arc::default()
-            }
-        }
+        let is_missing_secrets = read.is_err();
+        let secrets = read.unwrap_or_else(|error| {
+            let component = &component.id;
+            tracing::warn!(%component, error = &error as &dyn std::error::Error, "secrets cannot be read");
+            BTreeMap::new()
+        });
+        Arc::new(Surroundings {
+            variables: component.surroundings.variables.clone(),
+            secrets,
+            is_missing_secrets,
+        })
     }
 
     /// Works with the secrets, opened the first time. The work may block.

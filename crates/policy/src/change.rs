@@ -4,7 +4,7 @@ use crate::access::FileOperation;
 use crate::decide::{Question, Verdict};
 use crate::grant::{Effect, EnvironmentRule, FileAccess, NetworkRule, SecretRule, StorageRule};
 use crate::pattern::RuleText;
-use crate::rules::{Policy, PolicyError, Rules, check_headers};
+use crate::rules::{Policy, PolicyError, Rules};
 use crate::witness::{Search, Stop};
 
 /// One thing to be granted or revoked.
@@ -99,7 +99,6 @@ impl Policy {
             Grant::Environment(_) | Grant::Secret(_) => {}
         }
         grant.add_to(&mut rules);
-        check_headers(&rules)?;
         let policy = Self::new(rules)?;
         if policy.gives(grant)? {
             return Ok(policy);
@@ -199,7 +198,6 @@ impl Policy {
         rules.tools_deny.extend(others.tools_deny);
         rules.limits = rules.limits.join(&others.limits);
         rules.description = rules.description.max(others.description);
-        check_headers(&rules)?;
         Self::new(rules)
     }
 }

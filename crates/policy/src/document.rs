@@ -15,7 +15,7 @@ mod yaml;
 use crate::ceiling::Ceiling;
 use crate::error::RuleError;
 use crate::path::AbsolutePath;
-use crate::rules::{Policy, PolicyError, Rules, check_headers};
+use crate::rules::{Policy, PolicyError, Rules};
 pub(crate) use characters::shown;
 use fields::Map;
 use rules::Placed;
@@ -88,7 +88,7 @@ impl Policy {
             "a policy",
             &["version", "permissions", "description", "$schema"],
         )?;
-        policy(&map, options, check_headers)
+        policy(&map, options, Policy::new)
     }
 
     /// The policy as a document. [`Policy::parse`] makes the same policy of it; equal policies have equal texts.
@@ -116,8 +116,7 @@ impl Ceiling {
             "signatures",
         ];
         let map = Map::of(&root, "a ceiling", &keys)?;
-        // What any of several components may use need not go together.
-        let policy = policy(&map, options, |_| Ok(()))?;
+        let policy = policy(&map, options, Policy::of_ceiling)?;
         let sources = map.get("sources").map(rules::sources).transpose()?;
         let signatures = map.get("signatures").map(signatures::read).transpose()?;
         Ok(Self::new(policy, sources).with_signatures(signatures.unwrap_or_default()))
@@ -133,7 +132,7 @@ impl Ceiling {
 fn policy<'n>(
     map: &Map<'n>,
     options: &'n ParseOptions,
-    check: impl FnOnce(&Rules) -> Result<(), PolicyError>,
+    put_together: impl FnOnce(Rules) -> Result<Policy, PolicyError>,
 ) -> Result<Policy, ParsePolicyError> {
     version(map)?;
     if let Some(schema) = map.get("$schema") {
@@ -152,8 +151,7 @@ fn policy<'n>(
         rules::permissions(permissions, &mut read)?;
     }
     let rules = std::mem::take(&mut read.rules);
-    let policy = check(&rules).and_then(|()| Policy::new(rules));
-    policy.map_err(|error| read.conflict(&error, map.nearest("description", None)))
+    put_together(rules).map_err(|error| read.conflict(&error, map.nearest("description", None)))
 }
 
 fn version(map: &Map<'_>) -> Result<(), ParsePolicyError> {

@@ -178,16 +178,16 @@ impl fmt::Display for HostPattern {
 /// what is below them belongs to whoever runs the network.
 const PRIVATE_TOP_LEVEL: [&str; 6] = ["example", "internal", "invalid", "local", "localhost", "test"];
 
-/// Whether unrelated owners register names below it: the section of the Public Suffix List that ICANN stands
-/// for, names whose children are all in it, and every top-level name that the list does not know.
+/// Whether unrelated owners have names below it: the Public Suffix List, its private section too (whoever wants to
+/// carry something out has a bucket or a page below the same name), names whose children are all in it, and every
+/// top-level name that the list does not know.
 fn is_public_suffix(name: &str) -> bool {
     if !name.contains('.') {
         return !PRIVATE_TOP_LEVEL.contains(&name);
     }
     let is_listed = |name: &str| {
-        psl::suffix(name.as_bytes()).is_some_and(|suffix| {
-            suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes()
-        })
+        psl::suffix(name.as_bytes())
+            .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_bytes())
     };
     is_listed(name) || is_listed(&format!("any.{name}"))
 }

@@ -393,6 +393,19 @@ pub enum Layer {
     Ceiling,
 }
 
+impl Decision {
+    /// Why it was denied, to stand after what was denied: the rule that denies it, or the grant that is missing. Empty
+    /// when it was allowed.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match (self.allowed, self.rule.as_str()) {
+            (true, _) => String::new(),
+            (false, "") => format!("it lacks {}", self.lacks),
+            (false, rule) => format!("the rule `{rule}` says so"),
+        }
+    }
+}
+
 /// Proof that an access was allowed. Only [`Authority::authorize`] makes one.
 #[derive(Clone, Debug)]
 pub struct Permit {

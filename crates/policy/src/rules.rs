@@ -94,13 +94,23 @@ impl Policy {
         }
     }
 
-    /// Puts rules together.
+    /// Puts the rules of a component together.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Policy::of_ceiling`], and when two secrets, or two formats of one, claim a header of the same request.
+    pub fn new(rules: Rules) -> Result<Self, PolicyError> {
+        check_headers(&rules)?;
+        Self::of_ceiling(rules)
+    }
+
+    /// Puts the rules of a ceiling together: what any of several components may use need not go together.
     ///
     /// # Errors
     ///
     /// [`PolicyError`] when one variable has two values, one secret two values for one header of one host, or
     /// one place of the guest two of the machine.
-    pub fn new(rules: Rules) -> Result<Self, PolicyError> {
+    pub fn of_ceiling(rules: Rules) -> Result<Self, PolicyError> {
         check_description(&rules)?;
         check_storage(&rules)?;
         check_environment(&rules)?;
@@ -274,14 +284,8 @@ fn two_values(one: &SecretRule, other: &SecretRule) -> RuleError {
         .hint("keep one of them, or give each a host or a header of its own")
 }
 
-/// What one component may be granted is more than what any of several may: of two secrets for one header, a request
-/// could carry neither.
-///
-/// # Errors
-///
-/// [`PolicyError`] for two secrets, or two formats of one, that meet in a header of some request, and for more than
-/// [`SECRETS_MAX`], because each is compared with each.
-pub(crate) fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
+/// Of two secrets for one header, a request could carry neither. Each is compared with each, so there is a bound.
+fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
     for (index, rule) in rules.secrets.iter().enumerate() {
         if index >= SECRETS_MAX {
             let message = format!("there are more than {SECRETS_MAX} rules of secrets");

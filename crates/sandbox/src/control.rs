@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// Secrets, by name. No guest ever sees one.
     pub secrets: BTreeMap<String, SecretString>,
+    /// Whether there are secrets that are not here, because they could not be read.
+    pub is_missing_secrets: bool,
 }
 
 impl fmt::Debug for Surroundings {

@@ -5,7 +5,11 @@ use super::characters::shown;
 use super::yaml::{Entry, Node, Position, Value};
 
 /// Keys of other runtimes and of later versions, with the reason why they are refused.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 10] = [
+    (
+        "defaults",
+        "there are no hosts that are allowed by default: name each one",
+    ),
     (
         "runtime",
         "nothing here would enforce it: components run in this program, not in another runtime",

@@ -131,6 +131,15 @@ fn two_secrets_never_claim_one_header_of_a_request() {
 }
 
 #[test]
+fn a_ceiling_may_name_two_secrets_for_one_header() {
+    let text = |rules: &str| format!("version: \"1.0\"\npermissions: {{secrets: {{allow: [{rules}]}}}}");
+    let both =
+        text("{name: t, host: a.example.com, header: x-key}, {name: u, host: a.example.com, header: x-key}");
+    assert!(crate::Ceiling::parse(&both, &crate::ParseOptions::default()).is_ok());
+    assert!(Policy::parse(&both, &crate::ParseOptions::default()).is_err());
+}
+
+#[test]
 fn a_secret_of_two_rules_is_put_on_a_request_once() {
     let authority = super::authority(&["secret t *.example.com x-key", "secret t a.example.com x-key"]);
     let target = crate::HttpTarget::parse("GET", "https://a.example.com/").unwrap();
@@ -289,9 +298,9 @@ fn revoking_removes_the_rules_it_covers() {
     revoking(&["net allow host=10.0.0.5"], "net allow cidr=10.0.0.0/8", &[]);
     revoking(&["env A=1", "env B"], "env A", &["env B"]);
     revoking(
-        &["secret t a.example.com x-key", "secret u a.example.com x-key"],
+        &["secret t a.example.com x-key", "secret u a.example.com x-other"],
         "secret t a.example.com x-key",
-        &["secret u a.example.com x-key"],
+        &["secret u a.example.com x-other"],
     );
 }
 

@@ -260,8 +260,13 @@ fn put_secret(
     const UNFIT: &str = "a value that can stand in a header";
     // None of the gate's own: the rule would not exist.
     let name: HeaderName = secret.header.parse().map_err(|_invalid| "a header that exists")?;
-    let value = gate.control().surroundings().secrets.get(&secret.name);
-    let value = value.ok_or("a value: the secret is not set")?;
+    let surroundings = gate.control().surroundings();
+    let value = surroundings.secrets.get(&secret.name);
+    let value = value.ok_or(if surroundings.is_missing_secrets {
+        "a value: the secrets of the component cannot be read"
+    } else {
+        "a value: the secret is not set"
+    })?;
     if value.expose_secret().is_empty() {
         return Err("a value: the secret is empty");
     }

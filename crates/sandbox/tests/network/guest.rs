@@ -1,7 +1,6 @@
 //! The guest that uses the network as it is told, and the policies it is told under.
 
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -66,10 +65,7 @@ impl Guest {
             policy: document(rules),
             ceiling: None,
             limits: Limits::DEFAULT,
-            surroundings: Surroundings {
-                variables: BTreeMap::new(),
-                secrets: BTreeMap::new(),
-            },
+            surroundings: Surroundings::default(),
         }
     }
 

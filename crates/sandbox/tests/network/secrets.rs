@@ -129,6 +129,22 @@ async fn an_answer_that_cannot_be_looked_through_is_refused() {
 }
 
 #[tokio::test]
+async fn secrets_that_cannot_be_read_are_told_from_one_that_is_not_set() {
+    let server = Server::start(answer("ok")).await;
+    let mut guest = guest(&server);
+    guest.surroundings.secrets.clear();
+    guest.surroundings.is_missing_secrets = true;
+    let (report, outcome) = guest.get(&format!("http://{}/api/", server.address)).await;
+    assert_eq!(outcome, Err(DENIED.to_owned()));
+    let denied = report.accesses.iter().find(|d| !d.allowed).unwrap();
+    assert_eq!(
+        denied.lacks,
+        "a value: the secrets of the component cannot be read"
+    );
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_secret_that_is_missing_or_unfit_denies_the_request() {
     let server = Server::start(answer("ok")).await;
     let url = format!("http://{}/api/", server.address);
