@@ -168,7 +168,21 @@ impl Client {
         };
         Ok(servers.and_then(|servers| servers.get(name).cloned()))
     }
+
+    /// Whether a token of a server of ours is in the text: in the entry of this name whatever it looks like, elsewhere by
+    /// its form.
+    pub(crate) fn holds_token(self, text: &str, name: &str) -> bool {
+        let has_headers = |entry: Json| {
+            ["headers", "http_headers"]
+                .iter()
+                .any(|key| entry.get(key).is_some())
+        };
+        text.contains(TOKEN_PREFIX) || self.found(text, name).ok().flatten().is_some_and(has_headers)
+    }
 }
+
+/// What the tokens of `wassette serve` begin with.
+const TOKEN_PREFIX: &str = "wst_";
 
 /// The value of a key in the text of an object with comments.
 fn plain(text: &str, key: &str) -> Option<Json> {

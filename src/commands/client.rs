@@ -1,18 +1,18 @@
 //! `wassette client add|remove|list`: the entry for this program in the settings of MCP clients.
 
+mod file;
+
 use crate::cli::{ClientAddArgs, ClientChangeArgs, ClientCommand};
-use crate::clients::{Client, Folders, Server, backup_path};
+use crate::clients::{Client, Folders, Server};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, note, shown, table};
+use file::{Change, read, write};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::fs;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-
-/// Bytes of a settings file that is changed. Claude Code keeps more than settings in its own.
-const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// One client in a list.
 #[derive(Debug, Serialize)]
@@ -33,6 +33,14 @@ struct Changed {
     changed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<PathBuf>,
+    /// Whether others could read the file and cannot any more, because of the token in it.
+    #[serde(skip_serializing_if = "is_not")]
+    closed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_not(said: &bool) -> bool {
+    !said
 }
 
 pub(crate) fn run(config: &Config, command: ClientCommand, output: Output) -> Result<(), Exit> {
@@ -127,20 +135,6 @@ fn without_token(mut entry: Json) -> Json {
     entry
 }
 
-fn read(path: &Path) -> Result<Option<String>, Exit> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Exit::unreadable(path, error)),
-        Ok(found) if !found.is_file() || found.len() > FILE_BYTES_MAX => Err(Exit::failed(anyhow::anyhow!(
-            "{} is no settings file",
-            shown(&path.display().to_string())
-        ))),
-        Ok(_) => fs::read_to_string(path)
-            .map(Some)
-            .map_err(|error| Exit::unreadable(path, error)),
-    }
-}
-
 /// Shows the change, asks, keeps a copy, and makes it.
 fn change(
     args: &ClientChangeArgs,
@@ -168,6 +162,7 @@ fn change(
         file: file.clone(),
         changed: !is_same && !args.dry_run,
         backup: None,
+        closed: false,
     };
     if !is_same {
         show(&file, text, &after);
@@ -178,14 +173,30 @@ fn change(
                     "the file was changed meanwhile; nothing is written"
                 )));
             }
-            changed.backup = write(&file, before.as_deref(), &after)?;
+            let written = write(
+                &file,
+                &Change {
+                    before: before.as_deref(),
+                    after: &after,
+                    is_secret: [text, &after].iter().any(|text| client.holds_token(text, NAME)),
+                },
+            )?;
+            (changed.backup, changed.closed) = (written.backup, written.is_closed);
         }
     }
-    output.print(&changed, |changed| match (&changed.backup, changed.changed) {
+    output.print(&changed, told)
+}
+
+fn told(changed: &Changed) -> String {
+    let mut text = match (&changed.backup, changed.changed) {
         (Some(backup), _) => format!("{} is changed; as it was: {}", changed.client, backup.display()),
         (None, true) => format!("{} is changed", changed.client),
         (None, false) => format!("{} stays as it is", changed.client),
-    })
+    };
+    if changed.closed {
+        text.push_str("\nboth files are for you alone now: there is a token in them, and others could read the settings");
+    }
+    text
 }
 
 /// The lines that go and come, with a few around them. No token is shown.
@@ -222,27 +233,4 @@ fn confirm(is_sure: bool) -> Result<(), Exit> {
     } else {
         Err(Exit::denied("nothing is changed"))
     }
-}
-
-/// Writes the file anew beside itself, and keeps what it was.
-fn write(file: &Path, before: Option<&str>, after: &str) -> Result<Option<PathBuf>, Exit> {
-    let failed = |error: std::io::Error| {
-        Exit::failed(anyhow::Error::new(error).context(format!("cannot write `{}`", file.display())))
-    };
-    let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let backup = before.map(|_| backup_path(file));
-    if let Some(backup) = &backup {
-        fs::copy(file, backup).map_err(failed)?;
-    }
-    let mut written = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    written.write_all(after.as_bytes()).map_err(failed)?;
-    // A new file is for this user alone, since it may hold a token; another keeps who may read it.
-    if before.is_some() {
-        let permissions = fs::metadata(file).map_err(failed)?.permissions();
-        fs::set_permissions(written.path(), permissions).map_err(failed)?;
-    }
-    written.as_file().sync_all().map_err(failed)?;
-    written.persist(file).map_err(|error| failed(error.error))?;
-    Ok(backup)
 }

@@ -79,15 +79,63 @@ fn what_a_person_wrote_stays_and_is_kept() {
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{ \"mcpServers\": [");
 }
 
-#[test]
-fn a_token_goes_to_this_machine_only_and_is_not_shown() {
+/// A home with a token of `wassette serve` in it.
+fn home_with_token() -> Home {
     let home = Home::new();
     std::fs::create_dir_all(home.path().join(".config/wassette")).unwrap();
-    std::fs::write(
-        home.path().join(".config/wassette/http-token"),
-        "wst_secret-secret-secret-secret\n",
-    )
-    .unwrap();
+    home.file(
+        ".config/wassette/http-token",
+        b"wst_secret-secret-secret-secret\n",
+    );
+    home
+}
+
+/// Settings that others can read.
+fn readable(home: &Home, name: &str, text: &str) -> std::path::PathBuf {
+    let file = home.file(name, text.as_bytes());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    file
+}
+
+const HERE: &str = "http://127.0.0.1:9001/mcp";
+
+#[test]
+fn nobody_else_can_read_a_file_with_a_token_in_it() {
+    let home = home_with_token();
+    let file = readable(&home, ".claude.json", "{}\n");
+    let added = home.json(&["client", "add", "claude-code", "--yes", "--url", HERE]);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("wst_secret"));
+    assert_eq!((mode(&file), &added["closed"]), (0o600, &json!(true)));
+    let removed = home.json(&["client", "remove", "claude-code", "--yes"]);
+    let backup = std::path::PathBuf::from(removed["backup"].as_str().unwrap());
+    assert!(std::fs::read_to_string(&backup).unwrap().contains("wst_secret"));
+    assert_eq!((mode(&file), mode(&backup)), (0o600, 0o600));
+    assert_eq!(removed["closed"], Json::Null, "it was closed already");
+
+    // A token that was written by an earlier version, or by hand, in any form.
+    let text =
+        format!(r#"{{"mcpServers": {{"wassette": {{"url": "{HERE}", "headers": {{"X": "other-form"}}}}}}}}"#);
+    let file = readable(&home, ".claude.json", &text);
+    let removed = home.run(&["client", "remove", "claude-code", "--yes", "--output", "table"]);
+    assert!(removed.stdout.contains("for you alone now"), "{removed:?}");
+    let backup = home.path().join(".claude.json.bak.2");
+    assert_eq!(std::fs::read_to_string(&backup).unwrap(), text);
+    assert_eq!((mode(&file), mode(&backup)), (0o600, 0o600));
+}
+
+#[test]
+fn files_without_a_token_stay_as_open_as_they_are() {
+    let home = Home::new();
+    let file = readable(&home, ".claude.json", "{}\n");
+    let added = home.json(&["client", "add", "claude-code", "--yes"]);
+    let backup = std::path::PathBuf::from(added["backup"].as_str().unwrap());
+    assert_eq!((mode(&file), mode(&backup)), (0o644, 0o644));
+    assert_eq!(added["closed"], Json::Null);
+}
+
+#[test]
+fn a_token_goes_to_this_machine_only_and_is_not_shown() {
+    let home = home_with_token();
     let add = |url: &str| {
         let ran = home.run(&["client", "add", "claude-code", "--yes", "--url", url]);
         assert_eq!(ran.code, 0, "{ran:?}");
@@ -99,10 +147,10 @@ fn a_token_goes_to_this_machine_only_and_is_not_shown() {
         serde_json::from_str::<Json>(&text).unwrap()["mcpServers"]["wassette"].clone()
     };
     assert_eq!(
-        add("http://127.0.0.1:9001/mcp"),
+        add(HERE),
         json!({
             "type": "http",
-            "url": "http://127.0.0.1:9001/mcp",
+            "url": HERE,
             "headers": {"Authorization": "Bearer wst_secret-secret-secret-secret"},
         })
     );
