@@ -7,7 +7,7 @@ use crate::clients::{Client, Folders, Server};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, note, shown, table};
-use file::{Change, read, write};
+use file::{Change, read, target, write};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::fs;
@@ -143,9 +143,7 @@ fn change(
     output: Output,
 ) -> Result<(), Exit> {
     let client = args.client;
-    // Settings are often links into a folder that is kept elsewhere: the file is changed, and the link stays.
-    let file = client.file(folders);
-    let file = fs::canonicalize(&file).unwrap_or(file);
+    let file = target(&client.file(folders))?;
     let before = read(&file)?;
     let text = before.as_deref().unwrap_or_default();
     let after = client.edited(text, NAME, entry).map_err(|error| {

@@ -79,6 +79,36 @@ fn what_a_person_wrote_stays_and_is_kept() {
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{ \"mcpServers\": [");
 }
 
+#[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
+    use std::os::unix::fs::symlink;
+    let home = Home::new();
+    std::fs::create_dir(home.path().join(".gemini")).unwrap();
+    let link = home.path().join(".gemini/settings.json");
+    symlink("../first.json", &link).unwrap();
+    symlink("dotfiles/gemini.json", home.path().join("first.json")).unwrap();
+    home.json(&["client", "add", "gemini", "--yes"]);
+    let text = std::fs::read_to_string(home.path().join("dotfiles/gemini.json")).unwrap();
+    assert!(text.contains("\"wassette\""), "{text}");
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+
+    // Links in a circle, and a folder that cannot be made.
+    for (to, reason) in [
+        ("first.json", "leads nowhere"),
+        ("/proc/none/gemini.json", "cannot write"),
+    ] {
+        std::fs::remove_file(home.path().join("first.json")).unwrap();
+        symlink(to, home.path().join("first.json")).unwrap();
+        let ran = home.run(&["client", "add", "gemini", "--yes"]);
+        assert!(ran.code == 1 && ran.stderr.contains(reason), "{ran:?}");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(
+            std::fs::read_link(home.path().join("first.json")).unwrap(),
+            std::path::Path::new(to)
+        );
+    }
+}
+
 /// A home with a token of `wassette serve` in it.
 fn home_with_token() -> Home {
     let home = Home::new();

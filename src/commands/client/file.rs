@@ -1,4 +1,4 @@
-//! A settings file of a client on the disk: never half written, kept as it was, and closed to others with a token in it.
+//! A settings file of a client on the disk: found through links, never half written, kept as it was, and closed to others with a token in it.
 
 use crate::clients::backup_path;
 use crate::exit::Exit;
@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a settings file that is changed. Claude Code keeps more than settings in its own.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Links that are followed one after the other. Linux follows as many.
+const LINKS_MAX: usize = 40;
 
 /// A change of a file.
 pub(super) struct Change<'a> {
@@ -25,6 +28,24 @@ pub(super) struct Written {
     pub(super) backup: Option<PathBuf>,
     /// Whether others could read the file and cannot any more.
     pub(super) is_closed: bool,
+}
+
+/// The file that is meant by a path: what the links lead to, whether it is there or not.
+///
+/// Settings are often links into a folder that is kept elsewhere. The file is written, and the link stays.
+pub(super) fn target(path: &Path) -> Result<PathBuf, Exit> {
+    if let Ok(file) = fs::canonicalize(path) {
+        return Ok(file);
+    }
+    let mut file = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(next) = fs::read_link(&file) else {
+            return Ok(file);
+        };
+        file = file.parent().unwrap_or_else(|| Path::new(".")).join(next);
+    }
+    let path = shown(&path.display().to_string());
+    Err(Exit::failed(anyhow::anyhow!("the link `{path}` leads nowhere")))
 }
 
 /// The text of the file, if there is one.
