@@ -40,6 +40,8 @@ pub(crate) struct Folders {
     /// `CODEX_HOME` and `CLAUDE_CONFIG_DIR`, where they are set.
     pub(crate) codex: Option<PathBuf>,
     pub(crate) claude: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, where it is set, on every system: opencode asks for it on Windows, too.
+    pub(crate) xdg: Option<PathBuf>,
 }
 
 /// Why a file is not changed.
@@ -91,7 +93,10 @@ impl Client {
             },
             Self::Cursor => home.join(".cursor/mcp.json"),
             Self::Gemini => home.join(".gemini/settings.json"),
-            Self::Opencode => home.join(".config/opencode/opencode.json"),
+            Self::Opencode => match &folders.xdg {
+                Some(xdg) => xdg.join("opencode/opencode.json"),
+                None => home.join(".config/opencode/opencode.json"),
+            },
             Self::Vscode => config.join("Code/User/mcp.json"),
             Self::Windsurf => home.join(".codeium/windsurf/mcp_config.json"),
         }

@@ -464,6 +464,7 @@ mod tests {
                 config: "/c".into(),
                 codex: None,
                 claude: None,
+                xdg: None,
             },
         }
     }

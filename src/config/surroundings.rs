@@ -40,6 +40,10 @@ impl Surroundings {
                 config: folders.config_dir(),
                 codex: std::env::var_os("CODEX_HOME").map(PathBuf::from),
                 claude: std::env::var_os("CLAUDE_CONFIG_DIR").map(PathBuf::from),
+                // The specification has relative paths ignored, and an empty one is none.
+                xdg: std::env::var_os("XDG_CONFIG_HOME")
+                    .map(PathBuf::from)
+                    .filter(|path| path.is_absolute()),
             },
             current_dir: std::env::current_dir().map_err(Exit::failed)?,
         })

@@ -1,6 +1,6 @@
 //! `wassette client`: what it writes into the settings of other programs, and what it leaves alone.
 
-use crate::support::Home;
+use crate::support::{Home, Ran};
 use serde_json::{Value as Json, json};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -106,6 +106,28 @@ fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
             std::fs::read_link(home.path().join("first.json")).unwrap(),
             std::path::Path::new(to)
         );
+    }
+}
+
+#[test]
+fn opencode_has_its_settings_where_xdg_says() {
+    let home = Home::new();
+    for (folder, file) in [("", ".config"), ("relative", ".config"), ("/xdg", "xdg")] {
+        let folder = match folder.strip_prefix('/') {
+            Some(name) => home.path().join(name),
+            None => folder.into(),
+        };
+        let add = ["client", "add", "opencode", "--yes"];
+        let added = Ran::of(
+            home.command(&add)
+                .env("XDG_CONFIG_HOME", folder)
+                .output()
+                .unwrap(),
+        );
+        let added: Json = serde_json::from_str(&added.stdout).unwrap();
+        let file = home.path().join(file).join("opencode/opencode.json");
+        assert_eq!(added["file"], json!(file));
+        assert!(std::fs::read_to_string(file).unwrap().contains("wassette"));
     }
 }
 
