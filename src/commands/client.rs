@@ -85,10 +85,10 @@ fn server(config: &Config, args: &ClientAddArgs) -> Result<Server, Exit> {
         let is_here = parsed
             .host_str()
             .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-        let token = fs::read_to_string(config.http_token()).ok().filter(|_| is_here);
+        let token = if is_here { token(config)? } else { None };
         return Ok(Server::Address {
             url: url.clone(),
-            token: token.map(|text| text.trim().to_owned()),
+            token,
         });
     }
     let program = std::env::current_exe().map_err(Exit::failed)?;
@@ -101,6 +101,27 @@ fn server(config: &Config, args: &ClientAddArgs) -> Result<Server, Exit> {
         command: command.to_owned(),
         args: words,
     })
+}
+
+/// The token of `wassette serve`, if there is one. A client without it would only say that it is refused.
+fn token(config: &Config) -> Result<Option<String>, Exit> {
+    let path = config.http_token();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Exit::unreadable(&path, error)),
+    };
+    let token = text.trim();
+    if token.is_empty() {
+        note(&format!(
+            "warning: no token is entered, since there is none in {}; `wassette serve` makes one when it first starts: add the client \
+             again after that. A server with `--no-auth` or `--oauth-issuer` needs none; for one with `--token-file`, enter its token \
+             yourself",
+            shown(&path.display().to_string())
+        ));
+        return Ok(None);
+    }
+    Ok(Some(token.to_owned()))
 }
 
 fn listed(client: Client, folders: &Folders) -> Listed {

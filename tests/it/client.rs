@@ -186,6 +186,24 @@ fn files_without_a_token_stay_as_open_as_they_are() {
 }
 
 #[test]
+fn a_token_that_is_missing_is_missed() {
+    let home = Home::new();
+    let add = |url: &str| home.run(&["client", "add", "claude-code", "--yes", "--url", url]);
+    let ran = add(HERE);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stderr.contains("no token is entered") && ran.stderr.contains("wassette serve"),
+        "{ran:?}"
+    );
+    // There is none of ours for others.
+    let ran = add("https://mcp.example.com/mcp");
+    assert!(!ran.stderr.contains("no token"), "{ran:?}");
+    std::fs::create_dir_all(home.path().join(".config/wassette/http-token")).unwrap();
+    let ran = add(HERE);
+    assert!(ran.code == 1 && ran.stderr.contains("http-token"), "{ran:?}");
+}
+
+#[test]
 fn a_token_goes_to_this_machine_only_and_is_not_shown() {
     let home = home_with_token();
     let add = |url: &str| {
