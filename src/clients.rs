@@ -3,12 +3,23 @@
 //! Files that people wrote are changed at one place and stay as they are elsewhere, comments included. What cannot be
 //! read is not changed. Sources: each client's documentation of November 2026 (docs/clients.md).
 
+mod entry;
+mod jsonc;
+mod toml;
+
 use clap::ValueEnum;
-use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstRootNode};
+pub(crate) use entry::without_secrets;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
-use toml_edit::{DocumentMut, Item, Table};
+
+/// What the tokens of `wassette serve` begin with.
+const TOKEN_PREFIX: &str = "wst_";
+
+/// Begins a file on Windows now and then. It is no part of JSON, and stays where it was.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Where an entry is in a file: the key below which servers are, and the name of one.
+type Place<'a> = (&'a str, &'a str);
 
 /// A client whose settings we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,6 +62,9 @@ pub(crate) enum EditError {
     Syntax(String),
     #[error("`{0}` in it is something else than expected")]
     Shape(String),
+    /// Which of the two counts is different from program to program.
+    #[error("`{key}` is there twice, in line {line} and in line {again}")]
+    Twice { key: String, line: usize, again: usize },
     #[error("this client takes no servers with an address")]
     NoAddress,
 }
@@ -114,8 +128,8 @@ impl Client {
         }
     }
 
-    /// What stands for a server in the file.
-    pub(crate) fn entry(self, server: &Server) -> Result<Json, EditError> {
+    /// What stands for a server in a file that has none yet.
+    fn fresh(self, server: &Server) -> Result<Json, EditError> {
         Ok(match server {
             Server::Program { command, args } => match self {
                 Self::Opencode => {
@@ -152,159 +166,73 @@ impl Client {
         })
     }
 
-    /// The text of the file with an entry of this name, or without one.
+    /// What is to stand for a server in the file, where a person may have put something into the entry.
+    pub(crate) fn entry(self, text: &str, name: &str, server: &Server) -> Result<Json, EditError> {
+        let fresh = self.fresh(server)?;
+        Ok(match self.found(text, name)? {
+            Some(known) => entry::merged(known, fresh),
+            None => fresh,
+        })
+    }
+
+    /// The text of the file with this entry of this name, or without one.
     pub(crate) fn edited(self, text: &str, name: &str, entry: Option<&Json>) -> Result<String, EditError> {
-        if self == Self::Codex {
-            edited_toml(text, (self.key(), name), entry)
+        let (mark, text) = parted(text);
+        let place = (self.key(), name);
+        let edited = if self == Self::Codex {
+            toml::edited(text, place, entry)
         } else {
-            edited_json(text, (self.key(), name), entry)
-        }
+            jsonc::edited(text, place, entry)
+        };
+        Ok(mark.to_owned() + &edited?)
     }
 
     /// The entry of this name.
     pub(crate) fn found(self, text: &str, name: &str) -> Result<Option<Json>, EditError> {
-        let servers = if self == Self::Codex {
-            let file: Json = toml::from_str(text).map_err(|error| EditError::Syntax(error.to_string()))?;
-            file.get(self.key()).cloned()
+        let (_, text) = parted(text);
+        let place = (self.key(), name);
+        if self == Self::Codex {
+            toml::found(text, place)
         } else {
-            parsed(text)?
-                .object_value()
-                .and_then(|file| plain(&file.to_string(), self.key()))
-        };
-        Ok(servers.and_then(|servers| servers.get(name).cloned()))
+            jsonc::found(text, place)
+        }
+    }
+
+    /// The lines of the entry of this name as they are in the file, to be shown: nothing of others, and no secret.
+    pub(crate) fn excerpt(self, text: &str, name: &str) -> Result<String, EditError> {
+        let (_, text) = parted(text);
+        let place = (self.key(), name);
+        if self == Self::Codex {
+            toml::excerpt(text, place)
+        } else {
+            jsonc::excerpt(text, place)
+        }
+    }
+
+    /// Where in the file the entry of this name is.
+    pub(crate) fn path(self, name: &str) -> String {
+        format!("{}.{name}", self.key())
     }
 
     /// Whether a token of a server of ours is in the text: in the entry of this name whatever it looks like, elsewhere by
     /// its form.
     pub(crate) fn holds_token(self, text: &str, name: &str) -> bool {
-        let has_headers = |entry: Json| {
-            ["headers", "http_headers"]
-                .iter()
-                .any(|key| entry.get(key).is_some())
-        };
-        text.contains(TOKEN_PREFIX) || self.found(text, name).ok().flatten().is_some_and(has_headers)
+        let found = self.found(text, name).ok().flatten();
+        text.contains(TOKEN_PREFIX) || found.is_some_and(|entry| entry::has_headers(&entry))
     }
 }
 
-/// What the tokens of `wassette serve` begin with.
-const TOKEN_PREFIX: &str = "wst_";
-
-/// The value of a key in the text of an object with comments.
-fn plain(text: &str, key: &str) -> Option<Json> {
-    let options = ParseOptions::default();
-    let value = jsonc_parser::parse_to_value(text, &options).ok()??;
-    let jsonc_parser::JsonValue::Object(object) = value else {
-        return None;
-    };
-    object.get(key).map(of_value)
-}
-
-fn of_value(value: &jsonc_parser::JsonValue<'_>) -> Json {
-    use jsonc_parser::JsonValue;
-    match value {
-        JsonValue::Null => Json::Null,
-        JsonValue::Boolean(value) => Json::Bool(*value),
-        JsonValue::Number(text) => serde_json::from_str(text).unwrap_or(Json::Null),
-        JsonValue::String(text) => Json::String(text.to_string()),
-        JsonValue::Array(items) => items.iter().map(of_value).collect(),
-        JsonValue::Object(object) => {
-            let entries = object.clone().into_iter();
-            Json::Object(
-                entries
-                    .map(|(key, value)| (key.to_string(), of_value(&value)))
-                    .collect(),
-            )
-        }
+/// The byte order mark of a text, if it has one, and the rest.
+fn parted(text: &str) -> (&str, &str) {
+    match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => (BYTE_ORDER_MARK, rest),
+        None => ("", text),
     }
 }
 
-fn parsed(text: &str) -> Result<CstRootNode, EditError> {
-    let options = ParseOptions {
-        allow_missing_commas: false,
-        ..ParseOptions::default()
-    };
-    CstRootNode::parse(text, &options).map_err(|error| EditError::Syntax(error.to_string()))
-}
-
-fn edited_json(text: &str, (key, name): (&str, &str), entry: Option<&Json>) -> Result<String, EditError> {
-    let root = parsed(text)?;
-    let shape = |key: &str| EditError::Shape(key.to_owned());
-    let file = root.object_value_or_create().ok_or_else(|| shape("the whole"))?;
-    match entry {
-        Some(entry) => {
-            let servers = file.object_value_or_create(key).ok_or_else(|| shape(key))?;
-            match servers.get(name) {
-                Some(known) => known.set_value(input(entry)),
-                None => drop(servers.append(name, input(entry))),
-            }
-        }
-        None => {
-            if let Some(known) = file.object_value(key).and_then(|servers| servers.get(name)) {
-                known.remove();
-            }
-        }
-    }
-    let text = root.to_string();
-    Ok(if text.ends_with('\n') { text } else { text + "\n" })
-}
-
-fn input(value: &Json) -> CstInputValue {
-    match value {
-        Json::Null => CstInputValue::Null,
-        Json::Bool(value) => CstInputValue::Bool(*value),
-        Json::Number(number) => CstInputValue::Number(number.to_string()),
-        Json::String(text) => CstInputValue::String(text.clone()),
-        Json::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
-        Json::Object(fields) => CstInputValue::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (key.clone(), input(value)))
-                .collect(),
-        ),
-    }
-}
-
-fn edited_toml(text: &str, (key, name): (&str, &str), entry: Option<&Json>) -> Result<String, EditError> {
-    let mut file: DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| EditError::Syntax(error.to_string()))?;
-    let Some(entry) = entry else {
-        if let Some(servers) = file.get_mut(key).and_then(Item::as_table_like_mut) {
-            servers.remove(name);
-        }
-        return Ok(file.to_string());
-    };
-    let servers = file.entry(key).or_insert_with(|| {
-        let mut table = Table::new();
-        // No line of its own: only `[mcp_servers.wassette]`.
-        table.set_implicit(true);
-        Item::Table(table)
-    });
-    let servers = servers
-        .as_table_like_mut()
-        .ok_or_else(|| EditError::Shape(key.to_owned()))?;
-    let mut table = Table::new();
-    for (field, value) in entry.as_object().into_iter().flatten() {
-        table.insert(field, Item::Value(toml_value(value)));
-    }
-    servers.insert(name, Item::Table(table));
-    Ok(file.to_string())
-}
-
-fn toml_value(value: &Json) -> toml_edit::Value {
-    match value {
-        Json::Bool(value) => (*value).into(),
-        Json::Array(items) => items.iter().map(toml_value).collect::<toml_edit::Array>().into(),
-        Json::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| (key.as_str(), toml_value(value)));
-            fields.collect::<toml_edit::InlineTable>().into()
-        }
-        // Entries have no other things in them than these and texts.
-        Json::Null | Json::Number(_) => value.to_string().into(),
-        Json::String(text) => text.as_str().into(),
-    }
+/// The line of a place in a text, counted from one.
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// A name for the copy of a file beside it that nothing has yet.
@@ -339,7 +267,7 @@ mod tests {
     #[test]
     fn an_entry_comes_exchanges_and_goes_in_each_client() {
         for client in Client::ALL {
-            let entry = client.entry(&program()).unwrap();
+            let entry = client.fresh(&program()).unwrap();
             let with = client.edited("", "wassette", Some(&entry)).unwrap();
             assert_eq!(
                 client.found(&with, "wassette").unwrap(),
@@ -355,7 +283,7 @@ mod tests {
                 command: "/usr/bin/wassette".to_owned(),
                 args: Vec::new(),
             };
-            let other = client.entry(&other).unwrap();
+            let other = client.fresh(&other).unwrap();
             let changed = client.edited(&with, "wassette", Some(&other)).unwrap();
             assert_eq!(
                 client.found(&changed, "wassette").unwrap(),
@@ -375,7 +303,7 @@ mod tests {
             token: Some("wst_x".to_owned()),
         };
         for client in Client::ALL {
-            match client.entry(&server) {
+            match client.fresh(&server) {
                 Ok(entry) => {
                     let text = client.edited("", "w", Some(&entry)).unwrap();
                     assert!(
@@ -393,7 +321,7 @@ mod tests {
     #[test]
     fn what_people_wrote_stays() {
         let text = "{\n  // mine\n  \"theme\": \"dark\",\n  \"mcpServers\": {\n    /* other */ \"x\": {\"command\": \"x\"},\n  },\n}\n";
-        let entry = Client::Gemini.entry(&program()).unwrap();
+        let entry = Client::Gemini.fresh(&program()).unwrap();
         let with = Client::Gemini.edited(text, "wassette", Some(&entry)).unwrap();
         assert!(
             with.contains("// mine") && with.contains("/* other */ \"x\": {\"command\": \"x\"}"),
@@ -405,7 +333,7 @@ mod tests {
             "{without}"
         );
         let text = "# mine\nmodel = \"o\" # why\n\n[mcp_servers.x]\ncommand = \"x\"\n";
-        let entry = Client::Codex.entry(&program()).unwrap();
+        let entry = Client::Codex.fresh(&program()).unwrap();
         let with = Client::Codex.edited(text, "wassette", Some(&entry)).unwrap();
         assert_eq!(
             with,
@@ -427,5 +355,86 @@ mod tests {
         ] {
             assert!(client.edited(text, "wassette", Some(&entry)).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_person_put_into_our_entry_stays() {
+        let server = program();
+        let text = r#"{"mcpServers": {"wassette": {
+  "command": "old", // where it was
+  "args": ["run"],
+  /* long */ "timeout": 0x20, "env": {"A": "1"},
+}}}
+"#;
+        let entry = Client::Cursor.entry(text, "wassette", &server).unwrap();
+        assert_eq!(
+            Client::Cursor.edited(text, "wassette", Some(&entry)).unwrap(),
+            text.replace("old", "/opt/wassette")
+        );
+        let text = "[mcp_servers.wassette]\ncommand = \"old\" # mine\nargs = [ \"run\" ]\nstartup_timeout_sec = 9\n\n[mcp_servers.wassette.env]\nA = \"1\"\n";
+        let entry = Client::Codex.entry(text, "wassette", &server).unwrap();
+        assert_eq!(
+            Client::Codex.edited(text, "wassette", Some(&entry)).unwrap(),
+            text.replace("old", "/opt/wassette")
+        );
+        let address = Server::Address {
+            url: "http://localhost/".to_owned(),
+            token: None,
+        };
+        let entry = Client::Codex.entry(text, "wassette", &address).unwrap();
+        assert_eq!(
+            Client::Codex.edited(text, "wassette", Some(&entry)).unwrap(),
+            "[mcp_servers.wassette]\nstartup_timeout_sec = 9\nurl = \"http://localhost/\"\n"
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_stays() {
+        for client in Client::ALL {
+            let entry = client.fresh(&program()).unwrap();
+            let with = client.edited("", "wassette", Some(&entry)).unwrap();
+            let marked = client.edited("\u{feff}", "wassette", Some(&entry)).unwrap();
+            assert_eq!(marked, format!("\u{feff}{with}"), "{client:?}");
+            assert_eq!(client.found(&marked, "wassette").unwrap(), Some(entry));
+        }
+    }
+
+    #[test]
+    fn what_is_there_twice_is_not_changed() {
+        let twice = "{\n\"mcpServers\": {\"x\": 1},\n\"mcp\\u0053ervers\": {}}";
+        let own = "{\"mcpServers\": {\n\"wassette\": {},\n\n\"wassette\": {}}}";
+        let field = "{\"mcpServers\": {\"wassette\": {\n\"env\": {},\n\"env\": {}}}}";
+        for (text, key, line, again) in [
+            (twice, "mcpServers", 2, 3),
+            (own, "wassette", 2, 4),
+            (field, "env", 2, 3),
+        ] {
+            for entry in [Some(&json!({})), None] {
+                let error = Client::Cursor.edited(text, "wassette", entry).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    format!("`{key}` is there twice, in line {line} and in line {again}")
+                );
+            }
+        }
+        let error = Client::Codex
+            .edited("[a]\nb = \"secret\"\n[a]\n", "wassette", None)
+            .unwrap_err();
+        assert_eq!(error.to_string(), "it cannot be read: duplicate key in line 3");
+    }
+
+    #[test]
+    fn nothing_but_our_entry_is_shown() {
+        let text = "{\"mcpServers\": {\"x\": {\"env\": {\"KEY\": \"sk-1\"}},\n\t\"wassette\": {\n\t\t\"url\": \"u\", // wst_old\n\t\t\"headers\": {\"Authorization\": \"Bearer \\u0077st_new\", \"K\": \"k\"}\n\t}, \"y\": 1}}";
+        assert_eq!(
+            Client::Cursor.excerpt(text, "wassette").unwrap(),
+            "\t\"wassette\": {\n\t\t\"url\": \"u\", // wst_…\n\t\t\"headers\": {\"Authorization\": \"Bearer wst_…\", \"K\": \"…\"}\n\t}"
+        );
+        assert_eq!(Client::Cursor.excerpt(text, "z").unwrap(), "");
+        let text = "a = 1\n[mcp_servers.x.env]\nKEY = \"sk-1\"\n# of x: sk-2\n\n[mcp_servers.wassette]\n# wst_old\nurl = \"u\" # mine\nhttp_headers = { Authorization = \"Bearer wst_new\" }\n\n[mcp_servers.wassette.env]\nKEY = \"sk-3\" # hm\n\n[mcp_servers.y]\n";
+        assert_eq!(
+            Client::Codex.excerpt(text, "wassette").unwrap(),
+            "[mcp_servers.wassette]\n# wst_…\nurl = \"u\" # mine\nhttp_headers = { Authorization = \"Bearer wst_…\" }\n\n[mcp_servers.wassette.env]\nKEY = \"…\" # hm\n"
+        );
     }
 }

@@ -3,7 +3,7 @@
 mod file;
 
 use crate::cli::{ClientAddArgs, ClientChangeArgs, ClientCommand};
-use crate::clients::{Client, Folders, Server};
+use crate::clients::{Client, EditError, Folders, Server, without_secrets};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, note, shown, table};
@@ -64,10 +64,7 @@ pub(crate) fn run(config: &Config, command: ClientCommand, output: Output) -> Re
         }
         ClientCommand::Add(args) => {
             let server = server(config, &args)?;
-            let entry = args.change.client.entry(&server);
-            let entry =
-                entry.map_err(|error| Exit::usage(format!("{}: {error}", args.change.client.name())))?;
-            change(&args.change, folders, Some(&entry), output)
+            change(&args.change, folders, Some(&server), output)
         }
         ClientCommand::Remove(args) => change(&args, folders, None, output),
     }
@@ -129,7 +126,7 @@ fn listed(client: Client, folders: &Folders) -> Listed {
     let (state, entry) = match read(&file) {
         Ok(None) => ("no-file", None),
         Ok(Some(text)) => match client.found(&text, NAME) {
-            Ok(Some(entry)) => ("added", Some(without_token(entry))),
+            Ok(Some(entry)) => ("added", Some(without_secrets(entry))),
             Ok(None) => ("absent", None),
             Err(_) => ("unreadable", None),
         },
@@ -146,36 +143,27 @@ fn listed(client: Client, folders: &Folders) -> Listed {
 /// Under which name this program is entered.
 const NAME: &str = "wassette";
 
-/// What is printed may be kept.
-fn without_token(mut entry: Json) -> Json {
-    for headers in ["headers", "http_headers"] {
-        if let Some(value) = entry.pointer_mut(&format!("/{headers}/Authorization")) {
-            *value = "Bearer …".into();
-        }
-    }
-    entry
-}
-
 /// Shows the change, asks, keeps a copy, and makes it.
 fn change(
     args: &ClientChangeArgs,
     folders: &Folders,
-    entry: Option<&Json>,
+    server: Option<&Server>,
     output: Output,
 ) -> Result<(), Exit> {
     let client = args.client;
     let file = target(&client.file(folders))?;
     let before = read(&file)?;
     let text = before.as_deref().unwrap_or_default();
-    let after = client.edited(text, NAME, entry).map_err(|error| {
-        Exit::failed(anyhow::anyhow!(
-            "{} is not changed: {error}",
-            shown(&file.display().to_string())
-        ))
-        .with_hint("docs/clients.md has what to write into it")
-    })?;
-    let is_same =
-        after == text || (entry.is_none() && client.found(text, NAME).is_ok_and(|found| found.is_none()));
+    let edit = || {
+        let entry = server
+            .map(|server| client.entry(text, NAME, server))
+            .transpose()?;
+        let is_known = client.found(text, NAME)?.is_some();
+        let after = client.edited(text, NAME, entry.as_ref())?;
+        let is_same = after == text || (entry.is_none() && !is_known);
+        Ok((after, is_same))
+    };
+    let (after, is_same) = edit().map_err(|error| refused(client, &file, &error))?;
     let mut changed = Changed {
         client: client.name(),
         file: file.clone(),
@@ -184,7 +172,7 @@ fn change(
         closed: false,
     };
     if !is_same {
-        show(&file, text, &after);
+        show(client, &file, (text, &after)).map_err(|error| refused(client, &file, &error))?;
         if !args.dry_run {
             confirm(args.yes)?;
             if read(&file)? != before {
@@ -218,22 +206,39 @@ fn told(changed: &Changed) -> String {
     text
 }
 
-/// The lines that go and come, with a few around them. No token is shown.
-fn show(file: &Path, before: &str, after: &str) {
-    let masked = |text: &str| {
-        let lines = text.lines().map(|line| match line.find("Bearer ") {
-            Some(at) => format!("{}Bearer …", line.get(..at).unwrap_or_default()),
-            None => line.to_owned(),
-        });
-        lines.map(|line| shown(&line) + "\n").collect::<String>()
-    };
-    let (before, after) = (masked(before), masked(after));
+fn refused(client: Client, file: &Path, error: &EditError) -> Exit {
+    match error {
+        EditError::NoAddress => Exit::usage(format!("{}: {error}", client.name())),
+        EditError::Syntax(_) | EditError::Shape(_) | EditError::Twice { .. } => {
+            let file = shown(&file.display().to_string());
+            Exit::failed(anyhow::anyhow!("{file} is not changed: {error}"))
+                .with_hint("docs/clients.md has what to write into it")
+        }
+    }
+}
+
+/// The lines of our entry that go and come. Others' are none of ours to show.
+fn show(client: Client, file: &Path, (before, after): (&str, &str)) -> Result<(), EditError> {
+    let (before, after) = (client.excerpt(before, NAME)?, client.excerpt(after, NAME)?);
     let difference = similar::TextDiff::from_lines(&before, &after);
-    note(&format!(
-        "{}:\n{}",
-        shown(&file.display().to_string()),
-        difference.unified_diff().context_radius(2)
-    ));
+    let lines = difference.iter_all_changes().filter_map(|change| {
+        let sign = match change.tag() {
+            similar::ChangeTag::Equal => return None,
+            similar::ChangeTag::Delete => '-',
+            similar::ChangeTag::Insert => '+',
+        };
+        let line = change.value().trim_end();
+        let text = line.trim_start();
+        let space = line.strip_suffix(text).unwrap_or_default();
+        Some(format!("\n{sign}{space}{}", shown(text)))
+    });
+    let mut lines = lines.collect::<String>();
+    if lines.is_empty() {
+        lines.push_str("\nonly what is not shown changes");
+    }
+    let file = shown(&file.display().to_string());
+    note(&format!("{file}, `{}`:{lines}", client.path(NAME)));
+    Ok(())
 }
 
 fn confirm(is_sure: bool) -> Result<(), Exit> {

@@ -131,6 +131,77 @@ fn opencode_has_its_settings_where_xdg_says() {
     }
 }
 
+#[test]
+fn the_change_is_shown_as_it_is_written_and_nothing_of_others() {
+    let home = home_with_token();
+    let text = "\u{feff}{\n  \"mcpServers\": {\n    \"x\": {\"env\": {\"KEY\": \"sk-1\"}}\n  }\n}\n";
+    let file = home.file(".claude.json", text.as_bytes());
+    let add = ["client", "add", "claude-code", "--yes", "--url", HERE];
+    let ran = home.run(&add);
+    let head = format!("{}, `mcpServers.wassette`:\n", file.display());
+    let lines = r#"+    "wassette": {
++      "type": "http",
++      "url": "http://127.0.0.1:9001/mcp",
++      "headers": {
++        "Authorization": "Bearer wst_…"
++      }
++    }
+"#;
+    assert_eq!((ran.code, ran.stderr), (0, format!("{head}{lines}")));
+    let with = std::fs::read_to_string(&file).unwrap();
+    assert!(with.starts_with(text.split("\n  }").next().unwrap()), "{with}");
+
+    // Another token alone.
+    home.file(".config/wassette/http-token", b"wst_another-another-another\n");
+    let ran = home.run(&add);
+    assert_eq!(
+        (ran.code, ran.stderr),
+        (0, format!("{head}only what is not shown changes\n"))
+    );
+
+    // What a person put there stays, and only what changes is shown.
+    let with = std::fs::read_to_string(&file).unwrap();
+    home.file(
+        ".claude.json",
+        with.replace("\"type\"", "\"timeout\": 9,\n      \"type\"")
+            .as_bytes(),
+    );
+    let ran = home.run(&[
+        "client",
+        "add",
+        "claude-code",
+        "--yes",
+        "--url",
+        "https://mcp.example.com/",
+    ]);
+    let lines = r#"-      "url": "http://127.0.0.1:9001/mcp",
+-      "headers": {
+-        "Authorization": "Bearer wst_…"
+-      }
++      "url": "https://mcp.example.com/"
+"#;
+    assert_eq!((ran.code, ran.stderr), (0, format!("{head}{lines}")));
+    let now = std::fs::read_to_string(&file).unwrap();
+    assert!(now.contains("\"timeout\": 9") && !now.contains("wst_"), "{now}");
+}
+
+#[test]
+fn what_is_there_twice_is_not_touched() {
+    let home = Home::new();
+    let text = "{\"mcpServers\": {},\n\"mcpServers\": {}}";
+    let file = home.file(".claude.json", text.as_bytes());
+    for command in ["add", "remove"] {
+        let ran = home.run(&["client", command, "claude-code", "--yes"]);
+        assert_eq!(ran.code, 1);
+        assert!(
+            ran.stderr
+                .contains("`mcpServers` is there twice, in line 1 and in line 2"),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
 /// A home with a token of `wassette serve` in it.
 fn home_with_token() -> Home {
     let home = Home::new();
