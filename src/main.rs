@@ -85,7 +85,7 @@ fn run(cli: Cli) -> Result<(), Exit> {
 
 async fn dispatch(command: Command, config: Config, output: Output) -> Result<(), Exit> {
     match command {
-        Command::Run(args) => commands::run::run(&config, &args).await,
+        Command::Run(args) => Box::pin(commands::run::run(&config, &args)).await,
         Command::Serve(args) => Box::pin(commands::serve::run(&config, &args)).await,
         Command::Component(command) => commands::component::run(&config, command, output).await,
         Command::Inspect { subject } => commands::inspect::run(&config, &subject, output).await,

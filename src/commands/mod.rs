@@ -14,6 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod serve;
+mod stop;
 pub(crate) mod store;
 pub(crate) mod tool;
 pub(crate) mod variables;

@@ -1,5 +1,6 @@
 //! `wassette run`: an MCP server over standard input and output.
 
+use super::stop::stopped;
 use super::{manifest, variables};
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -27,8 +28,9 @@ pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
         );
     }
     let feeds = host.clone();
+    let stop = stopped().map_err(Exit::failed)?;
     tokio::select! {
-        served = serve_stdio(host, options) => served.map_err(Exit::failed),
+        served = serve_stdio(host, options, stop) => served.map_err(Exit::failed),
         never = feeds.follow_feeds() => match never {},
     }
 }

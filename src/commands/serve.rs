@@ -1,6 +1,7 @@
 //! `wassette serve`: an MCP server for many clients, over Streamable HTTP.
 
 use super::run::{builtins, server_options};
+use super::stop::stopped;
 use super::{manifest, variables};
 use crate::cli::{OauthArgs, ServeArgs};
 use crate::config::Config;
@@ -353,26 +354,6 @@ fn tell(place: &Place, address: Option<SocketAddr>, args: &ServeArgs) {
             }
         }
     }
-}
-
-/// Done when the process is told to end.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        drop(tokio::signal::ctrl_c().await);
-    })
 }
 
 #[cfg(test)]

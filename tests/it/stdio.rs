@@ -3,7 +3,7 @@
 use crate::spoil::{self, Chance};
 use crate::support::{Client, Home, guest};
 use serde_json::{Value as Json, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn home() -> Home {
     let home = Home::new();
@@ -326,6 +326,85 @@ fn the_server_ends_with_its_input() {
         json!({ "name": "add_add", "arguments": { "a": 1, "b": 2 } }),
     );
     assert_eq!(client.close(), Some(0));
+}
+
+/// The lines of the audit file about calls, once there are so many of them.
+fn calls(home: &Home, count: usize) -> Vec<(String, String)> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let lines = home.audit();
+        let word = |line: &Json, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let calls: Vec<_> = lines
+            .iter()
+            .map(|line| (word(line, "event"), word(line, "outcome")))
+            .filter(|(event, _)| event.starts_with("call."))
+            .collect();
+        if calls.len() >= count {
+            return calls;
+        }
+        assert!(Instant::now() < deadline, "{calls:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_end_answers_what_was_asked() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    for (round, signal) in ["-TERM", "-INT"].into_iter().enumerate() {
+        let mut client = Client::initialized(&home, &[]);
+        let call = json!({ "name": "hostile_sleep", "arguments": { "ms": 1500 } });
+        let call = client.send("tools/call", call);
+        calls(&home, 2 * round + 1);
+        client.signal(signal);
+        // What comes now is not read, although the input is open.
+        std::thread::sleep(Duration::from_millis(200));
+        client.send("tools/list", json!({}));
+        let answer = client.answer(call);
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+        assert_eq!(client.ended(), Some(0));
+        assert!(client.notifications.iter().all(|message| message["id"].is_null()));
+        assert_eq!(calls(&home, 2 * round + 2).last().unwrap().0, "call.end");
+    }
+    // Without a call there is nothing to wait for.
+    let begin = Instant::now();
+    let mut client = Client::initialized(&home, &[]);
+    client.signal("-TERM");
+    assert_eq!(client.ended(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_server_that_is_told_to_end_waits_so_long_and_no_longer() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    home.load(&home.wat("spin"));
+    for (round, tool) in ["hostile_sleep-forever", "spin_spin"].into_iter().enumerate() {
+        let mut client = Client::initialized(&home, &[]);
+        client.send("tools/call", json!({ "name": tool, "arguments": {} }));
+        calls(&home, 2 * round + 1);
+        let begin = Instant::now();
+        client.signal("-TERM");
+        assert_eq!(client.ended(), Some(0));
+        assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+        let end = calls(&home, 2 * round + 2).pop().unwrap();
+        assert_eq!((end.0.as_str(), end.1.as_str()), ("call.end", "cancelled"));
+    }
+    // A person who does not answer is not waited for either; here the library has the call.
+    home.load(&guest("conformance"));
+    let mut client = Client::able(home.command(&["run"]), json!({ "elicitation": {} }));
+    let call = json!({ "name": "test_elicitation", "arguments": { "message": "Who?" } });
+    let call = client.send("tools/call", call);
+    client.notified("elicitation/create");
+    let begin = Instant::now();
+    client.signal("-TERM");
+    let answer = client.answer(call);
+    assert!(
+        answer["error"]["message"].to_string().contains("the server ends"),
+        "{answer}"
+    );
+    assert_eq!(client.ended(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -267,6 +267,19 @@ impl Client {
     /// Closes the input and waits for the end; gives the exit code.
     pub(crate) fn close(mut self) -> Option<i32> {
         drop(self.stdin.take());
+        self.ended()
+    }
+
+    /// Sends a signal to the server: `-TERM`, `-INT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end; gives the exit code.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rmcp::ErrorData;
@@ -19,9 +18,9 @@ use rmcp::model::{
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-/// How long calls may go on once the input has ended.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::STOP_TIMEOUT;
 
 /// The answer to one call.
 pub(crate) type Answer = Result<CallToolResult, ErrorData>;
@@ -137,9 +136,12 @@ impl Calls {
         );
     }
 
-    /// Waits for the running calls, for a while.
-    pub(crate) async fn finish(&self) {
-        drop(timeout(GRACE, self.running.idle()).await);
+    /// Waits for the running calls until they are overdue.
+    pub(crate) async fn finish(&self, overdue: &CancellationToken) {
+        tokio::select! {
+            () = self.running.idle() => {}
+            () = overdue.cancelled() => {}
+        }
     }
 
     /// Stops the calls that are still running, and returns when they have let go of what they held.
@@ -147,7 +149,7 @@ impl Calls {
         for call in self.running.lock().values() {
             call.task.abort();
         }
-        drop(timeout(GRACE, self.running.idle()).await);
+        drop(timeout(STOP_TIMEOUT, self.running.idle()).await);
     }
 }
 

@@ -22,12 +22,14 @@ mod stdio;
 mod streams;
 mod wire;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::service::serve_directly_with_ct;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 use wassette_host::Host;
 
 pub use crate::builtin::Builtin;
@@ -41,6 +43,9 @@ use crate::server::Server;
 pub use crate::shared::ServerOptions;
 use crate::shared::Shared;
 use crate::stdio::{Ends, LineTransport};
+
+/// How long calls may go on once no more requests come: a client has gone, or the server is told to end.
+const DRAIN_TIME: Duration = Duration::from_secs(4);
 
 /// How long stopped calls may take to let go of their guests before the server returns without them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,31 +64,45 @@ pub enum ServeError {
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Serves one client on standard input and output until its input ends.
+/// Serves one client on standard input and output until its input ends or `stop` is done.
 ///
 /// Takes both away from the rest of the process, for good: what is printed later goes to standard error.
-/// Calls that run when the input ends are answered if they take no longer than a few seconds.
+/// Calls that run then are answered if they take no longer than a few seconds.
 ///
 /// # Errors
 ///
 /// [`ServeError::Streams`] when the streams cannot be taken over, [`ServeError::Task`] on a bug.
-pub async fn serve_stdio(host: Host, options: ServerOptions) -> Result<(), ServeError> {
+pub async fn serve_stdio(
+    host: Host,
+    options: ServerOptions,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let streams = streams::take().map_err(ServeError::Streams)?;
-    serve(host, options, streams).await
+    serve(host, options, streams, stop).await
 }
 
-/// Serves one client on any pair of byte streams, one message per line.
+/// Serves one client on any pair of byte streams, one message per line, as [`serve_stdio`] does.
 ///
 /// # Errors
 ///
 /// [`ServeError::Task`] on a bug.
-pub async fn serve<R, W>(host: Host, options: ServerOptions, streams: (R, W)) -> Result<(), ServeError>
+pub async fn serve<R, W>(
+    host: Host,
+    options: ServerOptions,
+    streams: (R, W),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let ends = Ends::default();
-    let shared = Shared::new(host, options, None, ends.input_ended.clone());
+    let input_ended = CancellationToken::new();
+    let shared = Shared::new(host, options, None, input_ended.clone());
+    let ends = Ends {
+        input_ended,
+        overdue: shared.overdue.clone(),
+        output_broken: CancellationToken::new(),
+    };
     let refreshing = tokio::spawn({
         let shared = Arc::clone(&shared);
         async move { shared.refresh().await }
@@ -92,8 +111,11 @@ where
     let server = Server::new(Arc::clone(&shared));
     // Not the library's usual entrance: that one ends the process on a notification before `initialize`,
     // and then holds the whole connection to the era of its first request. `message.rs` does that part.
-    let service = serve_directly_with_ct(server, transport, None, ends.output_broken);
-    let result = service.waiting().await;
+    let service = serve_directly_with_ct(server, transport, None, ends.output_broken.clone());
+    let result = tokio::select! {
+        result = service.waiting() => result,
+        never = end(&ends, stop) => match never {},
+    };
     ends.input_ended.cancel();
     refreshing.abort();
     let calls = shared.calls();
@@ -102,4 +124,18 @@ where
         tracing::warn!("calls are still running as the server ends");
     }
     result.map(|_reason| ()).map_err(ServeError::Task)
+}
+
+/// Ends the input when it is time to stop, and the calls that still run a while after it has ended.
+async fn end(ends: &Ends, stop: impl Future<Output = ()>) -> Infallible {
+    tokio::select! {
+        () = stop => {
+            tracing::info!("stopping: no new requests are taken");
+            ends.input_ended.cancel();
+        }
+        () = ends.input_ended.cancelled() => {}
+    }
+    tokio::time::sleep(DRAIN_TIME).await;
+    ends.overdue.cancel();
+    std::future::pending().await
 }

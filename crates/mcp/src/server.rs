@@ -53,18 +53,22 @@ impl Server {
             logs_from: Mutex::new(Level::Info),
         }
     }
-}
 
-/// Runs the work of one request until it is done or cancelled.
-async fn guarded<T>(
-    cancelled: &CancellationToken,
-    work: impl Future<Output = Result<T, ErrorData>>,
-) -> Result<T, ErrorData> {
-    tokio::select! {
-        biased;
-        result = unpanicked(work) => result,
-        // Nobody gets this: a cancelled request is not answered.
-        () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+    /// Runs the work of one request until it is done, cancelled, or overdue as the server ends.
+    async fn guarded<T>(
+        &self,
+        cancelled: &CancellationToken,
+        work: impl Future<Output = Result<T, ErrorData>>,
+    ) -> Result<T, ErrorData> {
+        tokio::select! {
+            biased;
+            result = unpanicked(work) => result,
+            // Nobody gets this: a cancelled request is not answered.
+            () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+            () = self.shared.overdue.cancelled() => {
+                Err(ErrorData::internal_error("stopped, since the server ends", None))
+            }
+        }
     }
 }
 
@@ -137,7 +141,7 @@ impl ServerHandler for Server {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        let mut result = guarded(&ctx.ct, self.list(cursor)).await?;
+        let mut result = self.guarded(&ctx.ct, self.list(cursor)).await?;
         result.meta = self.identity(&ctx);
         Ok(result)
     }
@@ -148,7 +152,7 @@ impl ServerHandler for Server {
         ctx: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _running = self.shared.calls().token();
-        Ok(match guarded(&ctx.ct, self.call(request, &ctx)).await? {
+        Ok(match self.guarded(&ctx.ct, self.call(request, &ctx)).await? {
             CallToolResponse::Complete(mut result) => {
                 result.meta = self.identified(result.meta.take(), &ctx);
                 result.into()
@@ -176,7 +180,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         ctx: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let completion = guarded(&ctx.ct, self.completed(request, &ctx)).await?;
+        let completion = self.guarded(&ctx.ct, self.completed(request, &ctx)).await?;
         let mut result = CompleteResult::new(completion);
         result.meta = self.identity(&ctx);
         Ok(result)
@@ -209,7 +213,7 @@ impl ServerHandler for Server {
         ctx: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let _running = self.shared.calls().token();
-        Ok(match guarded(&ctx.ct, self.prompt(request, &ctx)).await? {
+        Ok(match self.guarded(&ctx.ct, self.prompt(request, &ctx)).await? {
             GetPromptResponse::Complete(mut result) => {
                 result.meta = self.identified(result.meta.take(), &ctx);
                 result.into()
@@ -252,7 +256,7 @@ impl ServerHandler for Server {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _running = self.shared.calls().token();
-        Ok(match guarded(&ctx.ct, self.resource(request, &ctx)).await? {
+        Ok(match self.guarded(&ctx.ct, self.resource(request, &ctx)).await? {
             ReadResourceResponse::Complete(mut result) => {
                 result.meta = self.identified(result.meta.take(), &ctx);
                 result.into()

@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     followers: AtomicUsize,
     /// Cancelled when no more requests will come.
     pub(crate) ended: CancellationToken,
+    /// Cancelled when the calls that still run are waited for no longer.
+    pub(crate) overdue: CancellationToken,
     calls: TaskTracker,
     signals: broadcast::Sender<Signal>,
     /// The signals that are from this process, for others.
@@ -136,6 +138,7 @@ impl Shared {
             listing: Mutex::new(None),
             followers: AtomicUsize::new(0),
             ended,
+            overdue: CancellationToken::new(),
             calls: TaskTracker::new(),
             signals: broadcast::Sender::new(SIGNALS_MAX),
             said_here: broadcast::Sender::new(SIGNALS_MAX),

@@ -1,7 +1,7 @@
 //! Messages over a pair of byte streams, one per line.
 //!
 //! INVARIANT: whatever the client sends, each line has one outcome and the next line is read; only the end
-//! of the input, or an output that cannot be written to, ends the connection. What is written is whole
+//! of the input or of the server, or an output that cannot be written to, ends the connection. What is written is whole
 //! lines only: a message is serialised first, and JSON text has no line feed in it.
 //!
 //! `rmcp`'s own transport ignores what it cannot parse, so that a client waits for ever, reads through the
@@ -51,13 +51,17 @@ pub(crate) struct LineTransport<R, W> {
     outbox: Arc<Outbox<W>>,
     calls: Calls,
     input_ended: CancellationToken,
+    overdue: CancellationToken,
 }
 
-/// How a transport tells the rest of the server that the client is going or gone.
+/// How a transport and the rest of the server tell each other that the end has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ends {
-    /// There will be no further request; those that were made are still answered.
+    /// There will be no further request, because the client makes none or the server takes none; those that were made
+    /// are still answered.
     pub(crate) input_ended: CancellationToken,
+    /// Calls that still run are waited for no longer.
+    pub(crate) overdue: CancellationToken,
     /// Nobody reads answers any more.
     pub(crate) output_broken: CancellationToken,
 }
@@ -79,13 +83,13 @@ where
             outbox,
             calls: Calls::new(begin, post),
             input_ended: ends.input_ended,
+            overdue: ends.overdue,
         }
     }
 
     async fn next_message(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.outbox.room().await;
-            let incoming = match self.lines.next().await {
+            let incoming = match self.next_line().await {
                 Ok(Line::Text(range)) => self.reader.read(self.lines.text(range)),
                 Ok(Line::TooLong) => Incoming::Refused(Refusal::invalid_request(format!(
                     "a message may have at most {LINE_BYTES_MAX} bytes"
@@ -112,10 +116,22 @@ where
         }
     }
 
+    /// The next line, once the client has taken enough of the answers; none when no more are wanted.
+    async fn next_line(&mut self) -> io::Result<Line> {
+        tokio::select! {
+            biased;
+            () = self.input_ended.cancelled() => Ok(Line::End),
+            line = async {
+                self.outbox.room().await;
+                self.lines.next().await
+            } => line,
+        }
+    }
+
     /// Lets the running calls finish.
     async fn end(&mut self) -> Option<ClientJsonRpcMessage> {
         self.input_ended.cancel();
-        self.calls.finish().await;
+        self.calls.finish(&self.overdue).await;
         None
     }
 }

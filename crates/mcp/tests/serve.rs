@@ -54,7 +54,12 @@ async fn connect() -> Client {
     };
     let (input, server_input) = duplex(65536);
     let (server_output, output) = duplex(65536);
-    let server = tokio::spawn(serve(host.clone(), options, (server_input, server_output)));
+    let server = tokio::spawn(serve(
+        host.clone(),
+        options,
+        (server_input, server_output),
+        std::future::pending(),
+    ));
     Client {
         input,
         output: BufReader::new(output),

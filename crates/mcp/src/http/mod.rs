@@ -37,18 +37,15 @@ pub use self::listen::{Listener, TlsError};
 pub use self::oauth::{FetchKeys, Issuer, IssuerError};
 pub use self::origin::{Names, ParseNameError};
 pub use self::others::{Connection, Membership, Others};
-use crate::ServeError;
 use crate::server::Server;
 use crate::shared::{ServerOptions, Shared};
+use crate::{DRAIN_TIME, ServeError};
 
 /// The path of the protocol's endpoint.
 pub const ENDPOINT: &str = "/mcp";
 
 /// Connections of the operator's programs.
 const ADMIN_CONNECTIONS_MAX: usize = 32;
-
-/// How long calls may go on once the server is told to end.
-const DRAIN_TIME: Duration = Duration::from_secs(4);
 
 /// How long connections may take to close after that.
 const CLOSE_TIME: Duration = Duration::from_millis(700);
