@@ -35,7 +35,7 @@ struct Arguments {
 enum Task {
     /// Install what tests and guests need beyond Rust, into the cache folder.
     Setup,
-    /// Run everything: set-up, tidy, guests, all tests, two real MCP clients.
+    /// Run everything: set-up, tidy, guests, all tests, real MCP clients and agents.
     Test(test::Options),
     /// Check the rules a compiler cannot: dependencies, module comments, links, digests.
     Tidy,

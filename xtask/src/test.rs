@@ -9,8 +9,9 @@
 //! | `WASSETTE_PYTHON` | the Python that has the official SDK's client |
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
-//! modules is a step here, so that their times show: `conformance` (the official suite), `large_guests` (the same guest from every toolchain),
-//! `real_clients` (other people's MCP clients) and `real_registry` (a registry, and another program that uses it). A step that would run nothing fails.
+//! modules is a step here, so that their times show: `agents` (other people's agents, driven by a model on this machine), `conformance` (the
+//! official suite), `large_guests` (the same guest from every toolchain), `real_clients` (other people's MCP clients) and `real_registry` (a
+//! registry, and another program that uses it). A step that would run nothing fails, and so does a module with tests and without a step.
 
 use crate::guests;
 use crate::setup::{self, Toolchain};
@@ -31,10 +32,11 @@ pub(crate) struct Options {
 const CONFORMANCE: (&str, &str) = ("conformance", "the official conformance suite");
 
 /// The modules of the test target `foreign`, and what their steps are called.
-const FOREIGN: [(&str, &str); 4] = [
+const FOREIGN: [(&str, &str); 5] = [
     CONFORMANCE,
     ("large_guests", "large guests"),
     ("real_clients", "real MCP clients"),
+    ("agents", "real agents"),
     ("real_registry", "a real registry"),
 ];
 
@@ -125,6 +127,50 @@ fn lists_a_test(listing: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    /// The modules that a file declares, and where each is.
+    fn modules(text: &str) -> Vec<(&str, String)> {
+        let mut path = None;
+        let mut modules = Vec::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("#[path = \"") {
+                path = rest.strip_suffix("\"]").map(str::to_owned);
+            } else if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+                modules.push((name, path.take().unwrap_or_else(|| format!("{name}.rs"))));
+            }
+        }
+        modules
+    }
+
+    #[test]
+    fn every_module_with_tests_is_a_step() {
+        let folder = step::root().join("tests/it");
+        let read = |path: &str| std::fs::read_to_string(folder.join(path)).expect(path);
+        let (foreign, plain) = (read("foreign.rs"), read("main.rs"));
+        // What both have runs with the others.
+        let plain = modules(&plain);
+        let own = modules(&foreign);
+        let own = own.iter().filter(|module| !plain.contains(module));
+        let tested: BTreeSet<_> = own
+            .filter(|(_, path)| read(path).lines().any(|line| line.trim() == "#[test]"))
+            .map(|(name, _)| *name)
+            .collect();
+        let steps: BTreeSet<_> = FOREIGN.iter().map(|(module, _)| *module).collect();
+        assert_eq!(tested, steps);
+    }
+
+    #[test]
+    fn modules_are_found_with_their_paths() {
+        assert_eq!(
+            modules("mod one;\n#[path = \"a/b.rs\"]\nmod two;\nmod three;\n"),
+            [
+                ("one", "one.rs".to_owned()),
+                ("two", "a/b.rs".to_owned()),
+                ("three", "three.rs".to_owned())
+            ]
+        );
+    }
 
     #[test]
     fn an_empty_listing_is_noticed() {
