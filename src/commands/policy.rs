@@ -219,22 +219,30 @@ fn non_empty(json: Json) -> Option<Json> {
 
 /// Says that a policy is one, and whether the ceiling would let it be attached.
 async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) -> Result<(), Exit> {
-    let ceiling = match &config.ceiling.value {
-        None => "none",
-        Some(_) => {
-            open(config).await?.check_policy(policy.clone()).await?;
-            "within"
-        }
+    let ceiling = if config.ceiling.value.is_some() {
+        "within"
+    } else {
+        "none"
     };
+    let missing = open(config).await?.check_policy(policy.clone()).await?;
+    let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let rules = rule_texts(policy);
     let unused: Vec<_> = policy.unused_secrets().iter().map(ToString::to_string).collect();
     let data = json!({
-        "status": "policy is valid", "file": path, "rules": rules, "unused": unused, "ceiling": ceiling,
+        "status": "policy is valid", "file": path, "rules": rules, "unused": unused, "missing": missing,
+        "ceiling": ceiling,
     });
     output.print(&data, |_| {
         let mut lines = vec!["the policy is valid; its rules are:".to_owned()];
         lines.extend(rules.iter().map(|rule| format!("  {}", shown(rule))));
         lines.extend(unused.iter().map(|rule| unused_text(rule)));
+        lines.extend(missing.iter().map(|path| {
+            let path = shown(path);
+            format!("  there is no `{path}` on this machine; it must be there when the policy is attached")
+        }));
+        if ceiling == "within" {
+            lines.push("the ceiling allows it".to_owned());
+        }
         lines.join("\n")
     })
 }

@@ -456,6 +456,27 @@ fn what_is_taken_back_is_what_was_there() {
 }
 
 #[test]
+fn a_policy_that_could_not_be_attached_fails_its_check() {
+    let home = Home::new();
+    let folder = home.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let check = |path: &str| {
+        let rules = format!("{{storage: {{allow: [{{uri: \"fs://{path}\", access: [read]}}]}}}}");
+        let file = home.policy_file("checked.yaml", &rules);
+        home.run(&["policy", "check", &file, "-o", "json"])
+    };
+    let checked = |path: &str| -> Json { serde_json::from_str(&check(path).stdout).unwrap() };
+    assert_eq!(checked(folder.to_str().unwrap())["missing"], json!([]));
+    let missing = folder.join("not/there");
+    let missing = missing.to_str().unwrap();
+    assert_eq!(checked(missing)["missing"], json!([missing]));
+    for kept in ["/proc/self", "/root/.ssh", "/root"] {
+        let ran = check(kept);
+        assert_eq!(ran.code, 3, "{kept}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_ceiling_is_checked_before_it_is_put_up() {
     let (home, _) = needy();
     home.grant(&["network", "needy", "api.example.com"]);

@@ -12,7 +12,7 @@ use crate::command::Actor;
 use crate::error::HostError;
 use crate::grantable::{Grantable, rule_texts};
 use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
-use crate::protect::Protection;
+use crate::protect::{ProtectError, Protection};
 use std::sync::Arc;
 use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
@@ -92,16 +92,18 @@ impl Host {
         }))
     }
 
-    /// Says whether a policy could be attached: its paths can be granted and the ceiling allows it. Changes nothing.
+    /// Says whether a policy could be attached: its paths can be granted and the ceiling allows it. Changes nothing, and
+    /// gives the paths that are not there yet, because the policy may be for another machine.
     ///
     /// # Errors
     ///
     /// [`HostError::Protected`], [`HostError::Ceiling`] or [`HostError::NoCeiling`] when it could not.
-    pub async fn check_policy(&self, policy: Policy) -> Result<(), HostError> {
+    pub async fn check_policy(&self, policy: Policy) -> Result<Vec<AbsolutePath>, HostError> {
         let protection = Arc::clone(&self.inner.protection);
-        let policy = blocking(move || placed_all(&policy, &protection)).await??;
+        let (policy, missing) = blocking(move || placeable(&policy, &protection)).await??;
         self.refresh().await?;
-        self.check_ceiling(&policy)
+        self.check_ceiling(&policy)?;
+        Ok(missing)
     }
 
     /// The rules of the ceiling, which are in force for every component besides its own; `None` without a usable one.
@@ -301,6 +303,25 @@ fn placed_all(policy: &Policy, protection: &Protection) -> Result<Policy, HostEr
         *rule = placed_rule(rule, protection)?;
     }
     together(rules)
+}
+
+/// The same for a policy that is only looked at, with the paths that are not there.
+fn placeable(policy: &Policy, protection: &Protection) -> Result<(Policy, Vec<AbsolutePath>), HostError> {
+    let mut missing = Vec::new();
+    let mut rules = policy.rules().clone();
+    for rule in &mut rules.storage {
+        let written = rule.pattern().prefix();
+        *rule = match placed_rule(rule, protection) {
+            Err(HostError::Protected(ProtectError::Missing(path))) => {
+                let real = Protection::follow(&written)?;
+                protection.check(&written, &real)?;
+                missing.push(path);
+                moved(rule, &written, &real)?
+            }
+            other => other?,
+        };
+    }
+    Ok((together(rules)?, missing))
 }
 
 fn placed_rule(rule: &StorageRule, protection: &Protection) -> Result<StorageRule, HostError> {
