@@ -27,6 +27,7 @@ mod http;
 mod large_guests;
 mod notes;
 mod real_clients;
+mod real_issuer;
 mod real_registry;
 #[allow(
     dead_code,

@@ -10,8 +10,8 @@
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
 //! modules is a step here, so that their times show: `agents` (other people's agents, driven by a model on this machine), `conformance` (the
-//! official suite), `large_guests` (the same guest from every toolchain), `real_clients` (other people's MCP clients) and `real_registry` (a
-//! registry, and another program that uses it). A step that would run nothing fails, and so does a module with tests and without a step.
+//! official suite), `large_guests` (the same guest from every toolchain), `real_clients` (other people's MCP clients), `real_issuer` (an
+//! authorization server, and a client that gets its token there) and `real_registry` (a registry, and another program that uses it). A step that would run nothing fails, and so does a module with tests and without a step.
 
 use crate::guests;
 use crate::setup::{self, Toolchain};
@@ -32,10 +32,11 @@ pub(crate) struct Options {
 const CONFORMANCE: (&str, &str) = ("conformance", "the official conformance suite");
 
 /// The modules of the test target `foreign`, and what their steps are called.
-const FOREIGN: [(&str, &str); 5] = [
+const FOREIGN: [(&str, &str); 6] = [
     CONFORMANCE,
     ("large_guests", "large guests"),
     ("real_clients", "real MCP clients"),
+    ("real_issuer", "a real authorization server"),
     ("agents", "real agents"),
     ("real_registry", "a real registry"),
 ];

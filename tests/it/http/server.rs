@@ -47,7 +47,12 @@ impl Answer {
 
 impl Server {
     pub(crate) fn start(home: &Home, arguments: &[&str]) -> Self {
-        let all: Vec<_> = ["serve", "--bind-address", "127.0.0.1:0"]
+        Self::at("127.0.0.1:0", home, arguments)
+    }
+
+    /// At an address that something else has to know before.
+    pub(crate) fn at(address: &str, home: &Home, arguments: &[&str]) -> Self {
+        let all: Vec<_> = ["serve", "--bind-address", address]
             .iter()
             .chain(arguments)
             .copied()
