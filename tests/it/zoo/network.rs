@@ -40,6 +40,23 @@ zoo! {
         assert_eq!(web.heads().len(), 1, "only the granted name arrived: {:#?}", web.heads());
         cage.say(told);
     };
+    name_spellings "N6 N7" "names that look like a granted one, or are beside a wildcard" => |cage| {
+        let web = cage.web("");
+        let port = web.port();
+        cage.network(&format!("{{host: \"*.wild.example:{port}\", schemes: [http]}}")).input(port);
+        merge_network(cage);
+        // All lead to the server, so that nothing but the policy keeps the guest from it.
+        for name in ["a.wild.example", "a.b.wild.example", "evilgranted.example", "granted.example.evil.example", "a.granted.example",
+            "granted.exampleevil", "example", "xn--grnted-3nf.example", "evil.example", "wild.example", "evilwild.example",
+            "a.wild.example.evil.example"] {
+            cage.name(name, &["127.0.0.1"]);
+        }
+        let outcome = cage.attack();
+        let told = outcome.held(24);
+        outcome.denied(Http);
+        assert_eq!(web.heads().len(), 5, "{:#?}", web.heads());
+        cage.say(told);
+    };
     metadata_address "N1 N2" "the address at which clouds hand out credentials" => |cage| {
         let web = cage.web("");
         cage.name("metadata.google.internal", &["169.254.169.254"]).name("metadata.example", &["169.254.169.254"]);
