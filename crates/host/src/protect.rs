@@ -260,8 +260,9 @@ const USERS_BYTES_MAX: u64 = 1 << 20;
 /// The homes of the machine's users: of the one who runs us whatever `HOME` says, of the superuser, and of others.
 fn homes() -> Vec<PathBuf> {
     let mut table = String::new();
-    let file = std::fs::File::open("/etc/passwd");
+    let file = RegularFile::open(Path::new("/etc/passwd"));
     // Without the list only the home we were told of is known; some systems have none.
+    let file = file.map_err(io::Error::from);
     let _nothing_without_it = file.and_then(|file| file.take(USERS_BYTES_MAX).read_to_string(&mut table));
     homes_of(&table)
 }
@@ -446,13 +447,16 @@ mod tests {
 
     #[test]
     fn people_have_homes_and_services_have_none() {
-        let table = "root:x:0:0:root:/root:/bin/sh\n\
+        let table = "root:x:0:0:root:/home/super:/bin/sh\n\
                      www-data:x:33:33::/var/www:/usr/sbin/nologin\n\
                      ann:x:1000:1000:Ann,,:/home/ann:/bin/sh\n\
                      broken:x\n\
                      bob:x:1001:1001::/:/bin/sh\n\
                      nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n";
-        assert_eq!(homes_of(table), [Path::new("/root"), Path::new("/home/ann")]);
+        assert_eq!(
+            homes_of(table),
+            [Path::new("/home/super"), Path::new("/home/ann")]
+        );
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Policy {
             "a policy",
             &["version", "permissions", "description", "$schema"],
         )?;
-        policy(&map, options, Policy::new)
+        policy(&map, options, Self::new)
     }
 
     /// The policy as a document. [`Policy::parse`] makes the same policy of it; equal policies have equal texts.
