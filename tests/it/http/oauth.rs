@@ -372,6 +372,44 @@ fn a_session_is_of_whom_it_was_made_for() {
 }
 
 #[test]
+fn a_session_is_not_of_somebody_with_nearly_the_same_name() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let server = issuer.serve(&home);
+    let named = |claim: &str, name: &str| {
+        let mut claims = issuer.claims("");
+        claims.as_object_mut().unwrap().remove("sub");
+        claims[claim] = json!(name);
+        format!("Bearer {}", issuer.token(&claims))
+    };
+    let long = "c".repeat(250);
+    for ((claim, name), (other_claim, other)) in [
+        (("sub", "a b"), ("sub", "a_b")),
+        (("sub", "a b"), ("sub", "a\tb")),
+        (("sub", &*format!("{long}1")), ("sub", &*format!("{long}2"))),
+        (("sub", "app"), ("client_id", "app")),
+        (("client_id", "app"), ("azp", "app")),
+    ] {
+        let (owner, another) = (named(claim, name), named(other_claim, other));
+        let session = server.session(&[("Authorization", &owner)]);
+        let ping = json!({"jsonrpc": "2.0", "id": 5, "method": "ping"});
+        let status = |bearer: &str| {
+            let headers = [("Authorization", bearer), ("Mcp-Session-Id", session.as_str())];
+            server.post(&headers, &ping).status
+        };
+        assert_eq!(
+            (status(&owner), status(&another)),
+            (200, 404),
+            "{name:?} {other:?}"
+        );
+    }
+    let longest = named("sub", &"c".repeat(1_025));
+    assert_eq!(
+        server.post(&[("Authorization", &longest)], &initialize()).status,
+        401
+    );
+}
+
+#[test]
 fn clients_find_the_issuer_and_new_keys_are_found() {
     let (home, issuer) = (Home::new(), Issuer::start());
     let server = issuer.serve(&home);

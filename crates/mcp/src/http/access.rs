@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
-use wassette_host::Actor;
+use wassette_host::{Actor, sanitize};
 
 use super::oauth::Issuer;
 
@@ -27,8 +27,15 @@ const TOKEN_CHARACTERS_MIN: usize = 24;
 /// More characters are no token of anybody.
 const TOKEN_CHARACTERS_MAX: usize = 16 * 1024;
 
-/// Characters of a principal's name in the audit file.
-const NAME_CHARACTERS_MAX: usize = 200;
+/// Bytes of what a claim says, as far as they are shown in a principal's name.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// Bytes of what a claim may say about whose a token is. Nobody is called so; it is not cut, because what is cut may
+/// be somebody else.
+const CLAIM_BYTES_MAX: usize = 1024;
+
+/// What stands before a digest in a name, and nowhere else in one.
+const DIGEST_MARK: char = '#';
 
 /// Who may send requests.
 #[derive(Debug)]
@@ -65,7 +72,32 @@ impl Scope {
     }
 }
 
+/// The claim that says whose a token is. What two claims say are two principals, though the words be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// `sub`.
+    Subject,
+    /// `client_id`.
+    Client,
+    /// `azp`.
+    Party,
+}
+
+impl Claim {
+    /// What names begin with. No colon in it, so that it ends at the first one.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Subject => "oauth",
+            Self::Client => "oauth-client",
+            Self::Party => "oauth-azp",
+        }
+    }
+}
+
 /// Who a request is from, and what that one may do.
+///
+/// INVARIANT: two that are not the same have different names. Sessions, tasks, what clients keep and what they may ask
+/// are bound to the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
     name: Arc<str>,
@@ -73,19 +105,22 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// What is not printable in a name, or too long, could be mistaken for something else where it is shown.
-    pub(super) fn new(name: &str, scopes: impl IntoIterator<Item = Scope>) -> Self {
-        let name: String = name
-            .chars()
-            .map(|c| {
-                if c.is_control() || c.is_whitespace() {
-                    '_'
-                } else {
-                    c
-                }
-            })
-            .take(NAME_CHARACTERS_MAX)
-            .collect();
+    /// Whom a claim of a token names.
+    pub(super) fn claimed(
+        claim: Claim,
+        value: &str,
+        scopes: impl IntoIterator<Item = Scope>,
+    ) -> Result<Self, Denied> {
+        if value.len() > CLAIM_BYTES_MAX {
+            return Err(Denied::Invalid("the token says too much about whose it is"));
+        }
+        Ok(Self::named(
+            &format!("{}:{}", claim.prefix(), unmistakable(value)),
+            scopes,
+        ))
+    }
+
+    fn named(name: &str, scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self {
             name: name.into(),
             scopes: scopes.into_iter().collect(),
@@ -93,7 +128,7 @@ impl Principal {
     }
 
     fn with_all_scopes(name: &str) -> Self {
-        Self::new(name, Scope::ALL)
+        Self::named(name, Scope::ALL)
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -117,7 +152,7 @@ impl Principal {
         let scopes = Scope::ALL
             .into_iter()
             .filter(|scope| scopes.iter().any(|name| name == scope.name()));
-        Some(Self::new(&name, scopes))
+        Some(Self::named(&name, scopes))
     }
 
     pub(crate) fn actor(&self) -> Actor {
@@ -125,6 +160,19 @@ impl Principal {
             principal: self.name.to_string(),
         }
     }
+}
+
+/// A text as one word that can be shown, and that no other text becomes.
+///
+/// The audit file is read by people, so what they do not see is left out. What is not shown as it is ends in its
+/// digest, and so does what has the mark of one.
+fn unmistakable(text: &str) -> String {
+    let shown = sanitize(text, SHOWN_BYTES_MAX).replace(char::is_whitespace, "_");
+    if shown == text && !text.contains(DIGEST_MARK) {
+        return shown;
+    }
+    let digest = BASE64_URL_SAFE_NO_PAD.encode(hash(text));
+    format!("{shown}{DIGEST_MARK}{digest}")
 }
 
 /// Why nobody is let in.
@@ -301,7 +349,7 @@ mod tests {
     #[test]
     fn another_process_is_told_who_it_is_and_no_more() {
         for scopes in [&[][..], &[Scope::CallTools], &Scope::ALL] {
-            let principal = Principal::new("änne#1", scopes.iter().copied());
+            let principal = Principal::claimed(Claim::Subject, "änne #1", scopes.iter().copied()).unwrap();
             let header = principal.to_header().unwrap();
             assert_eq!(Principal::from_header(&header), Some(principal));
         }
@@ -310,10 +358,61 @@ mod tests {
         }
     }
 
+    fn name(claim: Claim, value: &str) -> String {
+        let principal = Principal::claimed(claim, value, []).unwrap();
+        principal.name.to_string()
+    }
+
     #[test]
-    fn a_name_is_shown_as_one_word() {
-        let principal = Principal::new(&format!("a b\n{}", "c".repeat(300)), []);
-        assert_eq!(principal.name.len(), NAME_CHARACTERS_MAX);
-        assert!(principal.name.starts_with("a_b_c"));
+    fn two_that_are_not_the_same_have_different_names() {
+        let long = "c".repeat(250);
+        let altered = name(Claim::Subject, "a b");
+        let values = [
+            "a b",
+            "a_b",
+            "a\tb",
+            "a\nb",
+            " a_b",
+            "a_b ",
+            "a\u{200b}_b",
+            "a\u{202e}_b",
+            &format!("{long}1"),
+            &format!("{long}2"),
+            &long,
+            // What another one is called.
+            altered.strip_prefix("oauth:").unwrap(),
+            &altered,
+            "client:a_b",
+            "#",
+            "\u{200b}",
+        ];
+        let mut names = BTreeSet::new();
+        for claim in [Claim::Subject, Claim::Client, Claim::Party] {
+            for value in values {
+                assert!(names.insert(name(claim, value)), "{claim:?} {value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_word_that_is_seen() {
+        for value in [
+            "alice",
+            "auth0|5f7c",
+            "änne@example.com",
+            &"c".repeat(SHOWN_BYTES_MAX),
+        ] {
+            assert_eq!(name(Claim::Subject, value), format!("oauth:{value}"));
+        }
+        assert_eq!(
+            name(Claim::Client, "a \u{202e}b"),
+            "oauth-client:a_b#dfYYnItG3LFpNyKnlBnvEeJ065GAHhHw1s5YVGZc4IM"
+        );
+        let long = name(Claim::Subject, &"c".repeat(CLAIM_BYTES_MAX));
+        assert!(long.len() < 300, "{long}");
+        assert_eq!(
+            Principal::claimed(Claim::Subject, &"c".repeat(CLAIM_BYTES_MAX + 1), []),
+            Err(Denied::Invalid("the token says too much about whose it is"))
+        );
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::access::{Denied, Principal, Scope};
+use super::access::{Claim, Denied, Principal, Scope};
 
 /// How long keys are used before they are asked for again.
 const KEYS_TIME: Duration = Duration::from_secs(600);
@@ -156,14 +156,8 @@ impl Issuer {
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(|error| denied(&error))?
             .claims;
-        let name = claims
-            .sub
-            .as_deref()
-            .or(claims.client_id.as_deref())
-            .or(claims.azp.as_deref());
-        let name = name.filter(|name| !name.is_empty());
-        let name = name.ok_or(Denied::Invalid("the token does not say whose it is"))?;
-        Ok(Principal::new(&format!("oauth:{name}"), scopes(&claims)))
+        let (claim, name) = whose(&claims).ok_or(Denied::Invalid("the token does not say whose it is"))?;
+        Principal::claimed(claim, name, scopes(&claims))
     }
 
     /// The key that the token names, or the only one there is.
@@ -220,6 +214,18 @@ impl Issuer {
         }
         Ok(set)
     }
+}
+
+/// The claim that says whose a token is, and what it says.
+fn whose(claims: &Claims) -> Option<(Claim, &str)> {
+    let (claim, name) = [
+        (Claim::Subject, &claims.sub),
+        (Claim::Client, &claims.client_id),
+        (Claim::Party, &claims.azp),
+    ]
+    .into_iter()
+    .find_map(|(claim, name)| Some((claim, name.as_deref()?)))?;
+    (!name.is_empty()).then_some((claim, name))
 }
 
 /// The scopes that are ours.

@@ -265,6 +265,7 @@ pub(super) fn principal(headers: &HeaderMap) -> Option<Principal> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::access::Claim;
     use super::*;
     use futures::FutureExt as _;
     use http::StatusCode;
@@ -305,7 +306,7 @@ mod tests {
             others: Arc::new(other),
         };
         let (parts, ()) = Request::post("/mcp").body(()).unwrap().into_parts();
-        let principal = Principal::new("ann", []);
+        let principal = Principal::claimed(Claim::Subject, "ann", []).unwrap();
         let response = membership.hand_over(&name, &principal, (&parts, Bytes::new()));
         response.await.map(|response| response.status())
     }
