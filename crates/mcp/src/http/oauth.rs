@@ -7,33 +7,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::future::BoxFuture;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use url::Url;
 
 use super::access::{Claim, Denied, Principal, Scope};
-
-/// How long keys are used before they are asked for again.
-const KEYS_TIME: Duration = Duration::from_secs(600);
-
-/// How long keys are used when they cannot be had again.
-const KEYS_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
-
-/// A token with an unknown key makes us ask again, but no more often than this.
-const ASK_INTERVAL: Duration = Duration::from_secs(30);
+use super::keys::{FetchKeys, KeyRing};
 
 /// Seconds by which clocks may differ.
 const LEEWAY_SECONDS: u64 = 30;
-
-/// Keys of one issuer.
-const KEYS_MAX: usize = 64;
 
 /// What signs tokens. No secret is shared with an issuer, so that `HS256` and its like are none.
 const ALGORITHMS: [Algorithm; 9] = [
@@ -48,22 +32,11 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// Gets the issuer's keys (a JSON Web Key Set, RFC 7517), or says why not.
-pub type FetchKeys = Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<u8>, String>> + Send + Sync>;
-
 /// An authorization server whose tokens are accepted, and who we are to it.
 pub struct Issuer {
     issuer: String,
     resource: Url,
-    fetch: FetchKeys,
-    keys: Mutex<Keys>,
-}
-
-#[derive(Default)]
-struct Keys {
-    known: Option<Arc<JwkSet>>,
-    had: Option<Instant>,
-    asked: Option<Instant>,
+    keys: Arc<KeyRing>,
 }
 
 /// Why an issuer cannot be used.
@@ -111,8 +84,7 @@ impl Issuer {
             resource: resource.ok_or(IssuerError(
                 "the resource is not this server's address, such as `https://example.com/mcp`",
             ))?,
-            fetch,
-            keys: Mutex::default(),
+            keys: KeyRing::new(issuer.to_owned(), fetch),
         })
     }
 
@@ -143,7 +115,7 @@ impl Issuer {
                 "the token is signed in a way that is not accepted",
             ));
         }
-        let key = self.key(header.kid.as_deref(), header.alg).await?;
+        let key = self.keys.key(header.kid.as_deref(), header.alg).await?;
         let key = DecodingKey::from_jwk(&key).map_err(|_| BAD)?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY_SECONDS;
@@ -158,61 +130,6 @@ impl Issuer {
             .claims;
         let (claim, name) = whose(&claims).ok_or(Denied::Invalid("the token does not say whose it is"))?;
         Principal::claimed(claim, name, scopes(&claims))
-    }
-
-    /// The key that the token names, or the only one there is.
-    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Jwk, Denied> {
-        const UNKNOWN: Denied = Denied::Invalid("the token's key is none of the authorization server's");
-        let find = |keys: &JwkSet| {
-            let mut fitting = keys.keys.iter().filter(|key| {
-                let is_named = id.is_none_or(|id| key.common.key_id.as_deref() == Some(id));
-                let stated = key.common.key_algorithm.map(|stated| stated.to_string());
-                is_named && stated.is_none_or(|stated| stated == format!("{algorithm:?}"))
-            });
-            let first = fitting.next().cloned();
-            first.filter(|_| id.is_some() || fitting.next().is_none())
-        };
-        let keys = self.known_keys(false).await?;
-        if let Some(key) = find(&keys) {
-            return Ok(key);
-        }
-        let keys = self.known_keys(true).await?;
-        find(&keys).ok_or(UNKNOWN)
-    }
-
-    /// The keys as last heard; asked for again when they are old, or when one is missing.
-    async fn known_keys(&self, is_missing_one: bool) -> Result<Arc<JwkSet>, Denied> {
-        let mut keys = self.keys.lock().await;
-        let is_old = keys.had.is_none_or(|had| had.elapsed() > KEYS_TIME);
-        let may_ask = keys.asked.is_none_or(|asked| asked.elapsed() > ASK_INTERVAL);
-        if (is_old || is_missing_one) && may_ask {
-            keys.asked = Some(Instant::now());
-            match self.fetched().await {
-                Ok(set) => {
-                    keys.known = Some(Arc::new(set));
-                    keys.had = Some(Instant::now());
-                }
-                Err(reason) => {
-                    tracing::warn!(%reason, issuer = %self.issuer, "no keys of the authorization server")
-                }
-            }
-        }
-        let is_good = keys.had.is_some_and(|had| had.elapsed() < KEYS_TIME_MAX);
-        let known = keys.known.clone().filter(|_| is_good);
-        known.ok_or(Denied::Unknown)
-    }
-
-    async fn fetched(&self) -> Result<JwkSet, String> {
-        let bytes = (self.fetch)().await?;
-        let set: JwkSet =
-            serde_json::from_slice(&bytes).map_err(|error| format!("these are no keys: {error}"))?;
-        if set.keys.is_empty() || set.keys.len() > KEYS_MAX {
-            return Err(format!(
-                "there are {} keys; 1 to {KEYS_MAX} are expected",
-                set.keys.len()
-            ));
-        }
-        Ok(set)
     }
 }
 
