@@ -145,7 +145,20 @@ fn only_tokens_that_the_issuer_made_for_us_let_in() {
         &EncodingKey::from_ec_der(&stranger.serialize_der()),
     )
     .unwrap();
+    let critical = |names: &[&str]| {
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some("first".to_owned());
+        header.crit = Some(names.iter().map(|name| (*name).to_owned()).collect());
+        encode(
+            &header,
+            &good,
+            &EncodingKey::from_ec_der(&issuer.key.serialize_der()),
+        )
+        .unwrap()
+    };
     for (what, token) in [
+        ("with an extension that must be known", critical(&["b64"])),
+        ("with a list of no extensions", critical(&[])),
         (
             "expired",
             issuer.token(&with(&|claims| claims["exp"] = json!(now() - 120))),

@@ -115,6 +115,12 @@ impl Issuer {
                 "the token is signed in a way that is not accepted",
             ));
         }
+        // What it lists must be understood or the token refused (RFC 7515, section 4.1.11), and nothing of it is here.
+        if header.crit.is_some() {
+            return Err(Denied::Invalid(
+                "the token needs an extension that is not known here",
+            ));
+        }
         let key = self.keys.key(header.kid.as_deref(), header.alg).await?;
         let key = DecodingKey::from_jwk(&key).map_err(|_| BAD)?;
         let mut validation = Validation::new(header.alg);
