@@ -292,6 +292,109 @@ fn what_is_no_request_is_answered_with_what_is_wrong() {
 }
 
 #[test]
+fn a_message_has_one_reading_or_none() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let server = Server::open(&home, &[]);
+    let params = json!({"name": "add_add", "arguments": {"a": 1, "b": 2}});
+    let headers = modern_headers("tools/call", &params);
+    let call = modern("tools/call", params.clone()).to_string();
+    let ask = |text: &str| {
+        let answer = server.ask("POST /mcp", &headers, text.as_bytes());
+        let message = answer.message();
+        (
+            answer.status,
+            message["id"].clone(),
+            message["error"]["code"].as_i64(),
+        )
+    };
+    assert_eq!(ask(&format!("\u{feff}{call}")), (200, json!(7), None));
+    for (once, twice, id) in [
+        ("\"id\":7", "\"id\":7,\"id\":8", Json::Null),
+        ("\"id\":7", "\"id\":7,\"id\":7", Json::Null),
+        ("\"method\":", "\"method\":\"ping\",\"method\":", Json::Null),
+        ("\"params\":", "\"params\":{},\"params\":", json!(7)),
+        ("\"jsonrpc\":", "\"jsonrpc\":\"2.0\",\"jsonrpc\":", json!(7)),
+        ("\"name\":", "\"name\":\"other\",\"name\":", json!(7)),
+        ("\"name\":", "\"n\\u0061me\":\"other\",\"name\":", json!(7)),
+        ("\"a\":1", "\"a\":1,\"a\":2", json!(7)),
+        ("\"_meta\":", "\"_meta\":{},\"_meta\":", json!(7)),
+    ] {
+        let text = call.replacen(once, twice, 1);
+        assert_ne!(text, call, "{once}");
+        assert_eq!(ask(&text), (400, id, Some(-32600)), "{text}");
+    }
+    assert_eq!(told(&home, "call.begin"), 1);
+}
+
+#[test]
+fn whatever_is_refused_is_refused_in_the_words_of_the_protocol() {
+    let home = Home::new();
+    let server = Server::open(&home, &[]);
+    let session = server.session(&[]);
+    let ping = json!({"jsonrpc": "2.0", "id": 5, "method": "ping"}).to_string();
+    let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    let of_session = ("Mcp-Session-Id", session.as_str());
+    for (line, headers, body, status) in [
+        (
+            "POST /mcp",
+            &[("Accept", "text/html"), of_session][..],
+            &ping,
+            406,
+        ),
+        (
+            "POST /mcp",
+            &[("Accept", "application/json"), of_session],
+            &told,
+            406,
+        ),
+        (
+            "POST /mcp",
+            &[("Content-Type", "text/plain"), of_session],
+            &ping,
+            415,
+        ),
+        ("POST /mcp", &[("Content-Type", "application/jsonp")], &told, 415),
+        ("POST /mcp", &[], &ping, 400),
+        ("POST /mcp", &[], &told, 400),
+        (
+            "POST /mcp",
+            &[("MCP-Protocol-Version", "1999-01-01"), of_session],
+            &ping,
+            400,
+        ),
+        (
+            "POST /mcp",
+            &[of_session],
+            &"{\"jsonrpc\":\"2.0\",\"method\":{}}".to_owned(),
+            400,
+        ),
+        (
+            "POST /mcp",
+            &[of_session],
+            &"{\"jsonrpc\":\"1.0\",\"method\":\"x\"}".to_owned(),
+            400,
+        ),
+        ("PUT /mcp", &[], &ping, 405),
+        ("GET /mcp", &[("MCP-Protocol-Version", "2026-07-28")], &ping, 405),
+        ("GET /mcp", &[("Accept", "text/html"), of_session], &ping, 406),
+        ("DELETE /mcp", &[], &ping, 400),
+    ] {
+        let answer = server.ask(line, headers, body.as_bytes());
+        assert_eq!(answer.status, status, "{line} {headers:?} {body}: {answer:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/json"),
+            "{answer:?}"
+        );
+        let message = answer.message();
+        assert_eq!(message["id"], Json::Null, "{answer:?}");
+        assert_eq!(message["error"]["code"], -32600, "{answer:?}");
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{answer:?}");
+    }
+}
+
+#[test]
 fn clients_of_both_eras_hear_of_changed_tools() {
     let home = Home::new();
     let server = Server::open(&home, &[]);

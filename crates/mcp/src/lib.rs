@@ -20,6 +20,7 @@ mod server;
 mod shared;
 mod stdio;
 mod streams;
+mod unique;
 mod wire;
 
 use std::convert::Infallible;

@@ -24,8 +24,13 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value as Json;
 
+use crate::unique::Unique;
+
 /// The key of a request's `_meta` by which a request of 2026-07-28 is known.
 pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// What may stand before a text, and says nothing.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Methods that 2026-07-28 does not have any more.
 const REMOVED: [&str; 5] = [
@@ -88,11 +93,11 @@ impl Reader {
 
     /// Reads one line, without its line feed.
     pub(crate) fn read(&mut self, line: &[u8]) -> Incoming {
-        let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii();
         if line.is_empty() {
             return Incoming::Nothing;
         }
-        let outcome = match serde_json::from_slice(line) {
+        let outcome = match serde_json::from_slice(line).map(|Unique(json)| json) {
             Ok(Json::Object(fields)) => self.object(fields),
             Ok(Json::Array(_)) => Err(Refusal::invalid_request(
                 "batches are not supported: send one message per line",
@@ -172,10 +177,15 @@ impl Reader {
     }
 }
 
-/// Whether a request names the stateless version. Versions are dates.
+/// Whether a request names the stateless version.
 fn is_modern(meta: &JsonObject) -> bool {
     let version = meta.get(PROTOCOL_VERSION).and_then(Json::as_str);
-    version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str())
+    version.is_some_and(is_stateless)
+}
+
+/// Whether a version has neither a handshake nor sessions. Versions are dates.
+pub(crate) fn is_stateless(version: &str) -> bool {
+    version >= ProtocolVersion::V_2026_07_28.as_str()
 }
 
 /// Gives the parameters the shape that the method asks for.
@@ -339,6 +349,13 @@ fn unreadable(line: &[u8], error: &serde_json::Error) -> Refusal {
         .and_then(|skimmed| skimmed.id)
         .and_then(|id| request_id(id).ok());
     let text = format!("unreadable message: {error}");
+    // It is JSON, and none that may be sent.
+    if error.is_data() {
+        return Refusal {
+            id: id.filter(|_| is_request),
+            error: Box::new(ErrorData::invalid_request(text, None)),
+        };
+    }
     if is_request && id.is_some() {
         return Refusal {
             id,

@@ -3,22 +3,20 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
-use http::{HeaderMap, Method, Request, StatusCode, request};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use http::{Method, Request, StatusCode, request};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcRequest, ProtocolVersion, RequestId};
+use rmcp::model::{ClientRequest, JsonRpcRequest, ProtocolVersion, RequestId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
 use super::Endpoint;
 use super::access::{Access, Denied, Principal, Scope};
 use super::accounts::{AccountLimits, Accounts, Admitted};
+use super::body::{Wish, collect, expect_json, wish};
 use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
 use super::others;
@@ -26,13 +24,9 @@ use super::priming;
 use super::refusal::{Refusal, busy, no_session, refused, unavailable, unbegun};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
-use crate::message::{Incoming, Reader, Refusal as Unreadable};
 
 /// Bytes of bodies that are kept at a time: 64 of the largest.
 const BODIES_BYTES_MAX: usize = 256 << 20;
-
-/// How long a body may take to arrive.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What every request is measured by.
 #[derive(Debug)]
@@ -48,14 +42,6 @@ pub(crate) struct Gate {
     bodies: Arc<Semaphore>,
     /// Held while a session is made, so that their number is exact.
     making: tokio::sync::Mutex<()>,
-}
-
-/// What one request wants, as far as the gate looks.
-enum Wish {
-    /// To be answered.
-    Request(Box<JsonRpcRequest<ClientRequest>>),
-    /// A notification, or an answer.
-    Told,
 }
 
 impl Gate {
@@ -249,31 +235,15 @@ async fn admitted(
     if endpoint.stopping.is_cancelled() {
         return Err(unavailable("the server is stopping", None));
     }
-    let mut session = session_of(&parts)?;
-    let home = Home::of(endpoint, session.as_deref(), came_to);
-    if let (Some(id), Home::Here) = (&session, &home) {
-        let local = endpoint.local_id(id).ok_or_else(no_session)?.to_owned();
-        if !gate.sessions.is_of(&local, principal.name()) {
-            return Err(no_session());
-        }
-        let header = HeaderValue::from_str(&local).map_err(|_| no_session())?;
-        parts.headers.insert(SESSION, header);
-        session = Some(local);
-    }
-    parts.extensions.insert(principal.clone());
-    let caller = Caller {
-        principal,
-        came_to,
-        home,
-        session,
-    };
     match parts.method {
-        Method::POST => posted(endpoint, (parts, body), (caller, admitted)).await,
+        Method::POST => posted(endpoint, (parts, body), (principal, came_to, admitted)).await,
         Method::GET => {
+            let caller = caller(endpoint, &mut parts, (principal, came_to))?;
             let place = admitted.stream().map_err(|refusal| busy(refusal, None))?;
             Ok(hold(caller.passed(endpoint, parts, Bytes::new()).await, place))
         }
         Method::DELETE => {
+            let caller = caller(endpoint, &mut parts, (principal, came_to))?;
             let mut response = caller.passed(endpoint, parts, Bytes::new()).await;
             // The library says "accepted" of what is done; the Python SDK takes that for a failure.
             if response.status() == StatusCode::ACCEPTED {
@@ -292,26 +262,47 @@ async fn admitted(
     }
 }
 
+/// Who sends a request, in which session, and where it is answered.
+fn caller(
+    endpoint: &Endpoint,
+    parts: &mut request::Parts,
+    (principal, came_to): (Principal, CameTo),
+) -> Result<Caller, Refusal> {
+    let mut session = session_of(parts)?;
+    let home = Home::of(endpoint, session.as_deref(), came_to);
+    if let (Some(id), Home::Here) = (&session, &home) {
+        let local = endpoint.local_id(id).ok_or_else(no_session)?.to_owned();
+        if !endpoint.gate.sessions.is_of(&local, principal.name()) {
+            return Err(no_session());
+        }
+        let header = HeaderValue::from_str(&local).map_err(|_| no_session())?;
+        parts.headers.insert(SESSION, header);
+        session = Some(local);
+    }
+    parts.extensions.insert(principal.clone());
+    Ok(Caller {
+        principal,
+        came_to,
+        home,
+        session,
+    })
+}
+
 /// Answers one message.
 async fn posted(
     endpoint: &Endpoint,
-    (parts, body): (request::Parts, Body),
-    (mut caller, admitted): (Caller, Admitted),
+    (mut parts, body): (request::Parts, Body),
+    (principal, came_to, admitted): (Principal, CameTo, Admitted),
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
+    expect_json(&parts.headers)?;
     let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
+    let wish = wish(&bytes)?;
+    let mut caller = caller(endpoint, &mut parts, (principal, came_to))?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
-    let Wish::Request(request) = wish(&bytes)? else {
-        let is_json = is_json(&parts.headers);
-        let response = caller.passed(endpoint, parts, bytes).await;
-        // What the library cannot read has the right type all the same.
-        return if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            let error = ErrorData::invalid_request("this is no message of the protocol", None);
-            Err(refused(StatusCode::BAD_REQUEST, None, &error))
-        } else {
-            Ok(response)
-        };
+    let Wish::Request(request) = wish else {
+        return Ok(caller.passed(endpoint, parts, bytes).await);
     };
     let JsonRpcRequest { id, request, .. } = *request;
     gate.permit(&caller.principal, &id, &request)?;
@@ -344,11 +335,6 @@ async fn posted(
         caller.passed(endpoint, parts, bytes).await
     };
     Ok(hold(response, (place, answering)))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/json"))
 }
 
 /// Makes a session, if there is a place for one, and notes whose it is.
@@ -387,40 +373,6 @@ fn session_of(parts: &request::Parts) -> Result<Option<String>, Refusal> {
         Ok(_) | Err(_) => {
             let error = ErrorData::invalid_request("the session's id is not one visible word", None);
             Err(refused(StatusCode::BAD_REQUEST, None, &error))
-        }
-    }
-}
-
-async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let collected = timeout(BODY_TIME_MAX, Limited::new(body, bytes_max).collect()).await;
-    let (status, reason) = match collected {
-        Ok(Ok(collected)) => return Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("a message may have {bytes_max} bytes"),
-        ),
-        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
-        Err(_) => (
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time".to_owned(),
-        ),
-    };
-    Err(refused(status, None, &ErrorData::invalid_request(reason, None)))
-}
-
-/// Reads the message as the other transport does.
-fn wish(bytes: &[u8]) -> Result<Wish, Refusal> {
-    match Reader::of_http().read(bytes) {
-        Incoming::Message(ClientJsonRpcMessage::Request(request)) => Ok(Wish::Request(Box::new(request))),
-        Incoming::Message(_) => Ok(Wish::Told),
-        // What nobody waits for is still acknowledged by the library, if it is a message at all.
-        Incoming::Nothing if !bytes.trim_ascii().is_empty() => Ok(Wish::Told),
-        Incoming::Nothing => {
-            let error = ErrorData::invalid_request("the body is empty", None);
-            Err(refused(StatusCode::BAD_REQUEST, None, &error))
-        }
-        Incoming::Refused(Unreadable { id, error }) => {
-            Err(refused(StatusCode::BAD_REQUEST, id.as_ref(), &error))
         }
     }
 }

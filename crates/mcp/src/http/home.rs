@@ -1,13 +1,15 @@
 //! Where a request is answered: by the library here, or by the process that has what it is about.
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse as _, Response};
-use http::header::HeaderValue;
+use axum::response::Response;
+use http::header::{ALLOW, HeaderValue};
 use http::{HeaderMap, Request, StatusCode, request};
+use rmcp::ErrorData;
 use rmcp::model::ClientRequest;
 
 use super::Endpoint;
 use super::access::Principal;
+use super::body::is_json;
 use super::others::{Membership, Unreached};
 use super::priming;
 use super::refusal::{no_session, refused, unavailable};
@@ -16,6 +18,9 @@ use crate::shared::unpanicked;
 
 /// The header that names a session.
 pub(super) const SESSION: &str = "mcp-session-id";
+
+/// Bytes of a refusal in the library's words.
+const REFUSAL_BYTES_MAX: usize = 4096;
 
 /// To which process a request came. What was handed over is not handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +104,43 @@ async fn passed(endpoint: &Endpoint, parts: request::Parts, bytes: Bytes) -> Res
     let answered = async { Ok(Box::pin(endpoint.service.handle(request)).await) };
     match unpanicked(answered).await {
         Ok(response) => {
-            let mut response = response.map(Body::new).into_response();
+            let mut response = worded(response.map(Body::new)).await;
             endpoint.mark_session(response.headers_mut());
             response
         }
         Err(error) => *refused(StatusCode::INTERNAL_SERVER_ERROR, None, &error),
     }
+}
+
+/// The library's answer, in the words of JSON-RPC: some of its refusals are plain text.
+async fn worded(response: Response) -> Response {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, REFUSAL_BYTES_MAX)
+        .await
+        .unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let (status, error) = match status {
+        StatusCode::NOT_FOUND => return *no_session(),
+        // The type was looked at before: this is what the library cannot read.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            StatusCode::BAD_REQUEST,
+            ErrorData::invalid_request("this is no message of the protocol", None),
+        ),
+        status if status.is_server_error() => {
+            tracing::debug!(reason = %text, "the protocol's library failed");
+            (status, ErrorData::internal_error("the request failed", None))
+        }
+        status => (status, ErrorData::invalid_request(text.into_owned(), None)),
+    };
+    let mut response = *refused(status, None, &error);
+    response
+        .headers_mut()
+        .extend(parts.headers.get(ALLOW).cloned().map(|allowed| (ALLOW, allowed)));
+    response
 }
 
 impl Endpoint {

@@ -8,6 +8,7 @@
 
 mod access;
 mod accounts;
+mod body;
 mod gate;
 mod home;
 mod keys;

@@ -264,3 +264,28 @@ fn a_request_needs_a_version_of_its_own_or_an_initialize_before_it() {
     assert_eq!(outcome(&mut reader, initialize)["method"], json!("initialize"));
     assert_eq!(outcome(&mut reader, list)["method"], json!("tools/list"));
 }
+
+#[test]
+fn a_message_with_a_key_twice_is_refused() {
+    let text =
+        |column: u32| format!("unreadable message: an object has a key twice at line 1 column {column}");
+    check_refused(
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"f","name":"g"}}"#,
+        &json!(1),
+        -32600,
+        &text(78),
+    );
+    // Nobody can be answered by an id that is two.
+    check_refused(
+        r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+        &Json::Null,
+        -32600,
+        &text(30),
+    );
+    check_refused(
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":{"a":1,"a":1}}"#,
+        &Json::Null,
+        -32600,
+        &text(76),
+    );
+}
