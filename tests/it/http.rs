@@ -394,6 +394,42 @@ fn whatever_is_refused_is_refused_in_the_words_of_the_protocol() {
     }
 }
 
+/// A client that speaks both eras may send the header of a session that it had, or of another server's.
+#[test]
+fn a_stateless_request_is_of_no_session() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let server = Server::open(&home, &[]);
+    let session = server.session(&[]);
+    let params = json!({"name": "add_add", "arguments": {"a": 1, "b": 2}});
+    for bogus in ["bogus", &session, "two words", &"x".repeat(300)] {
+        let mut headers = modern_headers("tools/call", &params);
+        headers.push(("Mcp-Session-Id", bogus));
+        let answer = server.post(&headers, &modern("tools/call", params.clone()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("mcp-session-id"), None, "{answer:?}");
+        let result = &answer.message()["result"];
+        assert_eq!(result["structuredContent"], json!({"result": 3}), "{answer:?}");
+        let headers = [
+            ("MCP-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", "notifications/initialized"),
+            ("Mcp-Session-Id", bogus),
+        ];
+        let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(server.post(&headers, &told).status, 202);
+        // There is no such request, and it ends no session.
+        assert_eq!(server.ask("DELETE /mcp", &headers, b"").status, 405);
+    }
+    // What has a session needs one that is there, as before.
+    let ping = json!({"jsonrpc": "2.0", "id": 5, "method": "ping"});
+    assert_eq!(server.post(&[("Mcp-Session-Id", &session)], &ping).status, 200);
+    let versioned = [
+        ("MCP-Protocol-Version", "2025-11-25"),
+        ("Mcp-Session-Id", "bogus"),
+    ];
+    assert_eq!(server.post(&versioned, &ping).status, 404);
+}
+
 #[test]
 fn clients_of_both_eras_hear_of_changed_tools() {
     let home = Home::new();

@@ -7,11 +7,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ErrorData;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcRequest};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcRequest};
 use tokio::time::timeout;
 
 use super::refusal::{Refusal, refused};
-use crate::message::{BYTE_ORDER_MARK, Incoming, Reader, Refusal as Unreadable};
+use crate::message::{BYTE_ORDER_MARK, Incoming, Reader, Refusal as Unreadable, is_stateless};
+
+/// The header that names the version of the protocol.
+const VERSION: &str = "mcp-protocol-version";
 
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -82,4 +85,18 @@ pub(super) fn wish(bytes: &[u8]) -> Result<Wish, Refusal> {
             Err(refused(StatusCode::BAD_REQUEST, id.as_ref(), &error))
         }
     }
+}
+
+/// Whether a message belongs to the version without sessions: it says so itself, or its head does.
+pub(super) fn is_modern(headers: &HeaderMap, wish: &Wish) -> bool {
+    if let Wish::Request(request) = wish {
+        if matches!(request.request, ClientRequest::InitializeRequest(_)) {
+            return false;
+        }
+        if let Some(version) = request.request.get_meta().protocol_version() {
+            return is_stateless(version.as_str());
+        }
+    }
+    let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+    version.is_some_and(is_stateless)
 }

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Endpoint;
 use super::access::{Access, Denied, Principal, Scope};
 use super::accounts::{AccountLimits, Accounts, Admitted};
-use super::body::{Wish, collect, expect_json, wish};
+use super::body::{Wish, collect, expect_json, is_modern, wish};
 use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
 use super::others;
@@ -238,12 +238,12 @@ async fn admitted(
     match parts.method {
         Method::POST => posted(endpoint, (parts, body), (principal, came_to, admitted)).await,
         Method::GET => {
-            let caller = caller(endpoint, &mut parts, (principal, came_to))?;
+            let caller = caller(endpoint, &mut parts, &Wish::Told, (principal, came_to))?;
             let place = admitted.stream().map_err(|refusal| busy(refusal, None))?;
             Ok(hold(caller.passed(endpoint, parts, Bytes::new()).await, place))
         }
         Method::DELETE => {
-            let caller = caller(endpoint, &mut parts, (principal, came_to))?;
+            let caller = caller(endpoint, &mut parts, &Wish::Told, (principal, came_to))?;
             let mut response = caller.passed(endpoint, parts, Bytes::new()).await;
             // The library says "accepted" of what is done; the Python SDK takes that for a failure.
             if response.status() == StatusCode::ACCEPTED {
@@ -266,8 +266,13 @@ async fn admitted(
 fn caller(
     endpoint: &Endpoint,
     parts: &mut request::Parts,
+    wish: &Wish,
     (principal, came_to): (Principal, CameTo),
 ) -> Result<Caller, Refusal> {
+    // 2026-07-28 has no sessions: a server ignores the header (basic/transports, "Streamable HTTP").
+    if is_modern(&parts.headers, wish) {
+        parts.headers.remove(SESSION);
+    }
     let mut session = session_of(parts)?;
     let home = Home::of(endpoint, session.as_deref(), came_to);
     if let (Some(id), Home::Here) = (&session, &home) {
@@ -299,7 +304,7 @@ async fn posted(
     let _kept = gate.keep(&body)?;
     let bytes = collect(body, gate.body_bytes_max).await?;
     let wish = wish(&bytes)?;
-    let mut caller = caller(endpoint, &mut parts, (principal, came_to))?;
+    let mut caller = caller(endpoint, &mut parts, &wish, (principal, came_to))?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
     let Wish::Request(request) = wish else {
         return Ok(caller.passed(endpoint, parts, bytes).await);
