@@ -34,7 +34,8 @@ pub(crate) struct ServeArgs {
     /// Private key in PEM, for TLS.
     #[arg(long, value_name = "PATH", requires = "tls_certificate")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Address of `/metrics`, for the operator's programs. It asks for no token.
+    /// Address of `/metrics`, for the operator's programs. It asks for no token, so that an address beyond this machine
+    /// is a warning.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin_address: Option<std::net::SocketAddr>,
     /// Offers the model the tools to list, load and unload components, too.

@@ -59,6 +59,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     let (membership, processes, _socket_of_process) = join(config).await;
     let options = HttpOptions {
         names: names(args, &place)?,
+        admin_names: admin_names(args)?,
         access,
         limits: AccountLimits {
             requests_per_second: args.requests_per_second,
@@ -196,10 +197,22 @@ fn with_tls(listener: Listener, args: &ServeArgs) -> Result<Listener, Exit> {
 }
 
 fn names(args: &ServeArgs, place: &Place) -> Result<Names, Exit> {
-    let mut names = match place {
-        Place::Address(address) => Names::loopback().with_address(address.ip()),
-        Place::Socket(_) => Names::of_socket(),
-    };
+    match place {
+        Place::Address(address) => with_allowed(Names::loopback().with_address(address.ip()), args),
+        Place::Socket(_) => with_allowed(Names::of_socket(), args),
+    }
+}
+
+/// Never those of a socket: the operator's programs come to an address.
+fn admin_names(args: &ServeArgs) -> Result<Names, Exit> {
+    let names = Names::loopback();
+    match args.admin_address {
+        Some(address) => with_allowed(names.with_address(address.ip()), args),
+        None => Ok(names),
+    }
+}
+
+fn with_allowed(mut names: Names, args: &ServeArgs) -> Result<Names, Exit> {
     for host in &args.allowed_hosts {
         names = names
             .with_host(host)
@@ -335,6 +348,11 @@ async fn discovered(host: &Host, issuer: &str) -> Result<Vec<u8>, String> {
 /// Says where clients find the server, and what is dangerous about it.
 fn tell(place: &Place, address: Option<SocketAddr>, args: &ServeArgs) {
     let is_tls = args.tls_key.is_some();
+    if let Some(admin) = args.admin_address.filter(|admin| !admin.ip().is_loopback()) {
+        note(&format!(
+            "warning: everybody who reaches {admin} can read the metrics (`--admin-address`)"
+        ));
+    }
     match (place, address) {
         (Place::Socket(path), _) => note(&format!(
             "serving on the socket {}",

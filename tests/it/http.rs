@@ -720,6 +720,52 @@ fn health_readiness_and_metrics_are_told() {
 }
 
 #[test]
+fn metrics_are_for_our_names_and_beyond_this_machine_that_is_a_warning() {
+    let home = Home::new();
+    let status = |admin: &str, path: &str, host: &str, more: &str| {
+        let mut stream = std::net::TcpStream::connect(admin.replace("0.0.0.0", "127.0.0.1")).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        read(stream).status
+    };
+    let admin = free_address();
+    let server = Server::open(&home, &["--admin-address", &admin]);
+    assert!(!server.said.contains("metrics"), "{}", server.said);
+    assert_eq!(status(&admin, "/metrics", &admin, ""), 200);
+    assert_eq!(status(&admin, "/metrics", "localhost:1", ""), 200);
+    assert_eq!(status(&admin, "/metrics", "rebound.example", ""), 403);
+    let of_page = "Origin: https://evil.example\r\n";
+    assert_eq!(status(&admin, "/metrics", "localhost", of_page), 403);
+    // Balancers have no name for it, as elsewhere.
+    assert_eq!(status(&admin, "/health", "rebound.example", ""), 200);
+    drop(server);
+    let admin = free_address().replace("127.0.0.1", "0.0.0.0");
+    let allowed = ["--admin-address", &admin, "--allowed-host", "metrics.example"];
+    let server = Server::open(&home, &allowed);
+    let warning = format!("warning: everybody who reaches {admin} can read the metrics");
+    assert!(server.said.contains(&warning), "{}", server.said);
+    assert_eq!(status(&admin, "/metrics", "metrics.example", ""), 200);
+    assert_eq!(status(&admin, "/metrics", "rebound.example", ""), 403);
+    drop(server);
+    // A socket for clients has no names; the address for the operator has.
+    let socket = format!("unix:{}", home.path().join("w.sock").display());
+    let admin = free_address();
+    let mut child = home
+        .command(&["serve", "--bind-address", &socket, "--admin-address", &admin])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("it listens", || std::net::TcpStream::connect(&admin).is_ok());
+    let seen = (
+        status(&admin, "/metrics", &admin, ""),
+        status(&admin, "/metrics", "rebound.example", ""),
+    );
+    let _killed = (child.kill(), child.wait());
+    assert_eq!(seen, (200, 403));
+}
+
+#[test]
 fn a_server_whose_manifest_cannot_be_loaded_is_not_ready() {
     let home = Home::new();
     home.file(

@@ -90,13 +90,7 @@ impl Gate {
 
     /// Whether the names in a request are allowed; the refusal if not.
     pub(super) fn named(&self, parts: &request::Parts) -> Result<(), Refusal> {
-        self.names.check(&parts.uri, &parts.headers).map_err(|reason| {
-            refused(
-                StatusCode::FORBIDDEN,
-                None,
-                &ErrorData::invalid_request(reason, None),
-            )
-        })
+        named(&self.names, parts)
     }
 
     /// Who sent a request; the refusal if nobody who may.
@@ -152,6 +146,15 @@ impl Gate {
         self.challenge(&mut response, Some("insufficient_scope"), &[scope]);
         Err(response)
     }
+}
+
+/// The same for other names than those that clients use.
+pub(super) fn named(names: &Names, parts: &request::Parts) -> Result<(), Refusal> {
+    let checked = names.check(&parts.uri, &parts.headers);
+    checked.map_err(|reason| {
+        let error = ErrorData::invalid_request(reason, None);
+        refused(StatusCode::FORBIDDEN, None, &error)
+    })
 }
 
 /// What a request's sender must be allowed to do.

@@ -58,6 +58,8 @@ const CLOSE_TIME: Duration = Duration::from_millis(700);
 pub struct HttpOptions {
     /// Names that requests may be addressed to, and pages that may send them.
     pub names: Names,
+    /// The same for the operator's programs.
+    pub admin_names: Names,
     /// Who may send requests.
     pub access: Access,
     /// How much one client may ask.
@@ -76,6 +78,8 @@ pub struct HttpOptions {
 pub(crate) struct Endpoint {
     pub(crate) shared: Arc<Shared>,
     pub(crate) gate: gate::Gate,
+    /// Names that the operator's programs use.
+    pub(crate) admin_names: Names,
     pub(crate) service: StreamableHttpService<Server, sessions::Sessions>,
     pub(crate) metrics: Arc<metrics::Metrics>,
     /// None where there are no other processes.
@@ -140,6 +144,7 @@ impl HttpServer {
                 http.limits,
                 (sessions, http.body_bytes_max),
             ),
+            admin_names: http.admin_names,
             service,
             metrics,
             membership: http.membership,

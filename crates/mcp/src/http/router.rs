@@ -119,7 +119,12 @@ async fn resource(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Re
     }
 }
 
-async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> Response {
+/// What this server does. Without a token, but not to a page whose name was led here.
+async fn metrics(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    if let Err(refusal) = gate::named(&endpoint.admin_names, &parts) {
+        return *refusal;
+    }
     let sessions = endpoint.gate.sessions().count().await;
     let running = endpoint.gate.accounts().in_flight();
     match endpoint.metrics.text(sessions, running) {
