@@ -66,17 +66,12 @@ impl Issuer {
     }
 
     pub(super) fn serve(&self, home: &Home) -> Server {
-        Server::start(
-            home,
-            &[
-                "--oauth-issuer",
-                &self.url,
-                "--oauth-resource",
-                RESOURCE,
-                "--enable-builtin-tools",
-                "--tool-search",
-            ],
-        )
+        self.serve_with(home, &["--enable-builtin-tools", "--tool-search"])
+    }
+
+    fn serve_with(&self, home: &Home, arguments: &[&str]) -> Server {
+        let ours = ["--oauth-issuer", &self.url, "--oauth-resource", RESOURCE];
+        Server::start(home, &[&ours[..], arguments].concat())
     }
 }
 
@@ -461,6 +456,33 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
         401
     );
     assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+}
+
+#[test]
+fn a_page_that_may_send_requests_finds_the_issuer() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let server = issuer.serve_with(&home, &["--allowed-origin", "https://app.example"]);
+    for path in [
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/oauth-protected-resource",
+    ] {
+        for origin in ["https://app.example", "https://evil.example"] {
+            let is_allowed = origin == "https://app.example";
+            let preflight = [
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "GET"),
+                ("Access-Control-Request-Headers", "mcp-protocol-version"),
+            ];
+            let asked = server.ask(&format!("OPTIONS {path}"), &preflight, b"");
+            let read = server.ask(&format!("GET {path}"), &[("Origin", origin)], b"");
+            let expected = if is_allowed { (204, 200) } else { (403, 403) };
+            assert_eq!((asked.status, read.status), expected, "{asked:?} {read:?}");
+            for answer in [asked, read] {
+                let admitted = answer.header("access-control-allow-origin");
+                assert_eq!(admitted, is_allowed.then_some(origin), "{answer:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{any, get, post};
 use serde_json::json;
 
-use super::{ENDPOINT, Endpoint, gate, others};
+use super::{ENDPOINT, Endpoint, gate, origin, others};
 
 /// What `/metrics` is written in (OpenMetrics 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,8 +21,11 @@ pub(super) fn protocol(endpoint: Arc<Endpoint>) -> Router {
     let described = format!("/.well-known/oauth-protected-resource{ENDPOINT}");
     Router::new()
         .route(ENDPOINT, any(endpoint_request))
-        .route(&described, get(resource))
-        .route("/.well-known/oauth-protected-resource", get(resource))
+        .route(&described, get(resource).options(resource))
+        .route(
+            "/.well-known/oauth-protected-resource",
+            get(resource).options(resource),
+        )
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/info", get(info))
@@ -108,15 +111,23 @@ async fn info(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respon
 }
 
 /// Who issues tokens for this server.
+///
+/// Read by the pages that may send requests, and by no others: what those find here is of no use to them, and one rule
+/// for pages is easier to keep than two.
 async fn resource(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     let (parts, _body) = request.into_parts();
     if let Err(refusal) = endpoint.gate.named(&parts) {
         return *refusal;
     }
-    match endpoint.gate.access().issuer() {
+    let mut response = match endpoint.gate.access().issuer() {
+        Some(_) if parts.method == Method::OPTIONS => origin::preflight(&parts.headers),
         Some(issuer) => Json(issuer.metadata()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
+    };
+    if let Some(page) = parts.headers.get(header::ORIGIN) {
+        origin::admit(response.headers_mut(), page.clone());
     }
+    response
 }
 
 /// What this server does. Without a token, but not to a page whose name was led here.
