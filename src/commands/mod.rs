@@ -7,6 +7,7 @@ pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod inspect;
+pub(crate) mod issuer;
 pub(crate) mod manifest;
 pub(crate) mod permission;
 pub(crate) mod policy;

@@ -2,8 +2,8 @@
 
 use super::run::{builtins, server_options};
 use super::stop::stopped;
-use super::{manifest, variables};
-use crate::cli::{OauthArgs, ServeArgs};
+use super::{issuer, manifest, variables};
+use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::logins::create_private;
@@ -15,8 +15,7 @@ use std::time::Duration;
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
-    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Issuer, Listener, Listeners, Membership, Names,
-    Token,
+    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Listener, Listeners, Membership, Names, Token,
 };
 
 /// Where is listened unless told otherwise.
@@ -243,7 +242,7 @@ fn access(config: &Config, args: &ServeArgs, place: &Place, host: &Host) -> Resu
         return Ok(Access::Open);
     }
     if let Some(issuer) = &args.oauth.oauth_issuer {
-        return issuer_of(issuer, &args.oauth, host, &config.current_dir);
+        return issuer::access(issuer, &args.oauth, host, &config.current_dir);
     }
     if args.token_file.is_none() && matches!(place, Place::Socket(_)) {
         // The socket's file lets nobody but this user in.
@@ -289,60 +288,6 @@ fn token(path: &Path) -> Result<Token, Exit> {
     Token::new(text.trim()).map_err(|error| {
         Exit::usage(format!("{at} has no token: {error}")).with_hint("delete the file: a new one is made")
     })
-}
-
-fn issuer_of(issuer: &str, args: &OauthArgs, host: &Host, current_dir: &Path) -> Result<Access, Exit> {
-    let resource = args.oauth_resource.clone().unwrap_or_default();
-    let (host, keys, of_issuer) = (host.clone(), args.oauth_keys.clone(), issuer.to_owned());
-    let current_dir = current_dir.to_owned();
-    let fetch = Arc::new(move || {
-        let (host, keys, issuer) = (host.clone(), keys.clone(), of_issuer.clone());
-        let current_dir = current_dir.clone();
-        let work: futures::future::BoxFuture<'static, _> = Box::pin(async move {
-            match keys {
-                Some(keys) if !keys.contains("://") => {
-                    let read = tokio::fs::read(current_dir.join(keys)).await;
-                    read.map_err(|error| error.to_string())
-                }
-                Some(keys) => document(&host, &keys).await,
-                None => discovered(&host, &issuer).await,
-            }
-        });
-        work
-    });
-    let issuer = Issuer::new(issuer, &resource, fetch);
-    issuer
-        .map(|issuer| Access::Issuer(Box::new(issuer)))
-        .map_err(|error| Exit::usage(error.to_string()))
-}
-
-async fn document(host: &Host, url: &str) -> Result<Vec<u8>, String> {
-    let url = Url::parse(url).map_err(|error| format!("`{}`: {error}", shown(url)))?;
-    host.web_document(&url).await.map_err(|error| error.to_string())
-}
-
-/// The keys that an issuer's metadata names (RFC 8414, or OpenID Connect Discovery where there is none).
-async fn discovered(host: &Host, issuer: &str) -> Result<Vec<u8>, String> {
-    let url = Url::parse(issuer).map_err(|error| error.to_string())?;
-    let path = url.path().trim_end_matches('/').to_owned();
-    let mut oauth = url.clone();
-    oauth.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-    let mut openid = url;
-    openid.set_path(&format!("{path}/.well-known/openid-configuration"));
-    let metadata = match document(host, oauth.as_str()).await {
-        Ok(metadata) => metadata,
-        Err(_) => document(host, openid.as_str()).await?,
-    };
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| error.to_string())?;
-    // What names another issuer is not this one's (RFC 8414, section 3.3).
-    if metadata.get("issuer").and_then(|issuer| issuer.as_str()) != Some(issuer) {
-        return Err("its metadata is of another issuer".to_owned());
-    }
-    let keys = metadata
-        .get("jwks_uri")
-        .and_then(|keys| keys.as_str())
-        .ok_or("its metadata names no keys")?;
-    document(host, keys).await
 }
 
 /// Says where clients find the server, and what is dangerous about it.

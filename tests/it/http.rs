@@ -863,6 +863,34 @@ fn what_cannot_be_served_is_said_at_once() {
         ],
         "cannot be used with",
     );
+    for (option, url) in [
+        ("--oauth-issuer", "http://192.0.2.1"),
+        ("--oauth-issuer", "http://login.example.com"),
+        ("--oauth-issuer", "login.example.com"),
+        ("--oauth-keys", "http://192.0.2.1/keys"),
+        ("--oauth-keys", "ftp://login.example.com/keys"),
+    ] {
+        let issuer = if option == "--oauth-issuer" {
+            url
+        } else {
+            "https://a"
+        };
+        let mut arguments = vec![
+            "serve",
+            "--bind-address",
+            "127.0.0.1:0",
+            "--oauth-resource",
+            "https://b",
+        ];
+        arguments.extend(["--oauth-issuer", issuer]);
+        if option == "--oauth-keys" {
+            arguments.extend([option, url]);
+        }
+        let ran = home.run(&arguments);
+        let said = format!("`{option} {url}` cannot be asked for keys");
+        assert!(ran.code == 2 && ran.stderr.contains(&said), "{ran:?}");
+        assert!(ran.stderr.contains("hint: it begins with `https://`"), "{ran:?}");
+    }
     refused(&["--tls-key", "k"], "--tls-certificate");
     home.file("c.pem", b"no");
     refused(

@@ -161,6 +161,12 @@ pub enum HostError {
         /// Why.
         source: FetchError,
     },
+    /// A document about something could not be had, such as the keys of an authorization server.
+    #[error("cannot get the document")]
+    Document {
+        /// Why.
+        source: FetchError,
+    },
     /// The bytes are not a usable component.
     #[error("cannot load the component")]
     World {
@@ -482,7 +488,7 @@ impl HostError {
             | Self::UnknownPrompt { .. }
             | Self::UnknownResource { .. }
             | Self::UnknownComponent { .. } => ErrorKind::NotFound,
-            Self::Fetch { source } => fetch_kind(source),
+            Self::Fetch { source } | Self::Document { source } => fetch_kind(source),
             Self::Compile { source } => compile_kind(source),
             Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
@@ -569,7 +575,7 @@ impl HostError {
             Self::TrustedRoot { .. } => {
                 Some("mend the file that the setting `trusted_root` names, or remove the setting")
             }
-            Self::Fetch { source } => source.hint(),
+            Self::Fetch { source } | Self::Document { source } => source.hint(),
             Self::Store { source } => source.hint(),
             Self::NotReady { source, .. } => source.hint().or(Some(LOAD_AGAIN)),
             Self::Unavailable { .. } => Some(MEND),
@@ -626,6 +632,7 @@ impl HostError {
     fn told(&self) -> String {
         match self {
             Self::Fetch { source } => format!("cannot load the component: {}", fetch_text(source)),
+            Self::Document { source } => format!("cannot get the document: {}", fetch_text(source)),
             Self::World { source } => format!("cannot load the component: {source}"),
             Self::Tools { source } => format!("cannot load the component: {source}"),
             Self::Prepare { source } => format!("cannot load the component: {source}"),

@@ -368,10 +368,10 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`HostError::Fetch`].
+    /// [`HostError::Document`].
     pub async fn web_document(&self, url: &url::Url) -> Result<Vec<u8>, HostError> {
-        let fetcher = &self.inner.fetcher;
-        fetcher.web_document(url).await.map_err(HostError::network)
+        let got = self.inner.fetcher.web_document(url).await;
+        got.map_err(|error| HostError::Document { source: error.into() })
     }
 
     /// The key that seals what clients keep for components between two calls: the same in all processes that share the

@@ -1,6 +1,6 @@
 //! Tokens of an authorization server: ours is one that the test makes, with keys of its own.
 
-use super::server::{Answer, Server, initialize, modern, modern_headers};
+use super::server::{Answer, Server, eventually, free_address, initialize, modern, modern_headers, read};
 use crate::support::Home;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -8,7 +8,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -456,6 +457,44 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
         401
     );
     assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+}
+
+#[test]
+fn why_there_are_no_keys_is_said() {
+    let home = Home::new();
+    let address = free_address();
+    let mut child = home
+        .command(&[
+            "serve",
+            "--bind-address",
+            &address,
+            "--oauth-issuer",
+            "http://127.0.0.1:1",
+            "--oauth-resource",
+            RESOURCE,
+        ])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it listens", || TcpStream::connect(&address).is_ok());
+    let key = KeyPair::generate().unwrap();
+    let token = signed(&key, Some("first"), &json!({}));
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read(stream).status, 503);
+    child.kill().unwrap();
+    let said = child.wait_with_output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    let line = said.lines().find(|line| line.contains("no keys of the")).unwrap();
+    assert!(
+        line.contains("cannot get the document: cannot connect to `127.0.0.1:1`")
+            && !line.contains("component"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -15,12 +15,16 @@ const ACCEPT: &str = "application/wasm, application/octet-stream;q=0.9, */*;q=0.
 /// Bytes of a document about something, such as the keys of an authorization server.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
 
+/// Requests are held up until a document is there: why it is not must be known within seconds, and it is asked for again
+/// later anyway.
+const DOCUMENT_ATTEMPTS_MAX: u32 = 2;
+
 impl Network {
     pub(crate) async fn web_document(&self, url: &Url) -> Result<Vec<u8>, NetworkError> {
         let what = url.as_str();
         let mut ask = Ask::get(url.clone(), "application/json", what);
         ask.bytes_max = DOCUMENT_BYTES_MAX;
-        ask.attempts_max = ATTEMPTS_MAX;
+        ask.attempts_max = DOCUMENT_ATTEMPTS_MAX;
         let answer = self.exchange.ask(&ask, None, &Reach::Operator).await?;
         if answer.status != http::StatusCode::OK {
             return Err(answer.error(what));
