@@ -222,13 +222,13 @@ fn scopes_say_what_a_token_is_good_for() {
     let (home, issuer) = (Home::new(), Issuer::start());
     home.load(&home.wat("add"));
     let server = issuer.serve(&home);
-    let with = |scopes: Json| {
+    let claimed = |key: &str, scopes: Json| {
         let mut claims = issuer.claims("bob");
-        let key = if scopes.is_array() { "scp" } else { "scope" };
         claims.as_object_mut().unwrap().remove("scope");
         claims[key] = scopes;
         issuer.token(&claims)
     };
+    let with = |scopes: Json| claimed("scope", scopes);
     let call = |token: &str| {
         post(
             &server,
@@ -262,6 +262,21 @@ fn scopes_say_what_a_token_is_good_for() {
         post(&server, token, "tools/call", params).status
     };
     assert_eq!((invoke(&caller), invoke(&manager)), (200, 403));
+    for key in ["scope", "scp"] {
+        for (scopes, expected) in [
+            (json!("openid tools:call"), 200),
+            (json!(["openid", "tools:call"]), 200),
+            (json!(["openid", 7, "tools:call"]), 200),
+            (json!(["tools:call other"]), 403),
+            (json!([]), 403),
+            (json!({"tools:call": true}), 403),
+            (json!(7), 403),
+            (Json::Null, 403),
+        ] {
+            let status = call(&claimed(key, scopes.clone())).status;
+            assert_eq!(status, expected, "{key}: {scopes}");
+        }
+    }
     let nothing = with(json!("openid"));
     assert_eq!((call(&nothing).status, load(&nothing).status), (403, 403));
     let entries = home.audit();

@@ -59,8 +59,9 @@ struct Claims {
     sub: Option<String>,
     client_id: Option<String>,
     azp: Option<String>,
-    scope: Option<String>,
-    /// As some issuers spell it.
+    /// Words in one text (RFC 8693, section 4.2), or each by itself.
+    scope: Option<Json>,
+    /// The same, as Microsoft Entra and Okta call it.
     scp: Option<Json>,
 }
 
@@ -153,16 +154,24 @@ fn whose(claims: &Claims) -> Option<(Claim, &str)> {
 
 /// The scopes that are ours.
 fn scopes(claims: &Claims) -> BTreeSet<Scope> {
-    let mut words: Vec<&str> = claims.scope.iter().flat_map(|scope| scope.split(' ')).collect();
-    match &claims.scp {
-        Some(Json::String(text)) => words.extend(text.split(' ')),
-        Some(Json::Array(texts)) => words.extend(texts.iter().filter_map(Json::as_str)),
-        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {}
-    }
+    let words: Vec<_> = [&claims.scope, &claims.scp]
+        .into_iter()
+        .flatten()
+        .flat_map(words)
+        .collect();
     Scope::ALL
         .into_iter()
         .filter(|scope| words.contains(&scope.name()))
         .collect()
+}
+
+/// What is neither a text nor a list of texts gives nothing.
+fn words(claim: &Json) -> Vec<&str> {
+    match claim {
+        Json::String(text) => text.split(' ').collect(),
+        Json::Array(texts) => texts.iter().filter_map(Json::as_str).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Vec::new(),
+    }
 }
 
 fn denied(error: &jsonwebtoken::errors::Error) -> Denied {
