@@ -453,7 +453,7 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
         assert_eq!(metadata["authorization_servers"], json!([issuer.url]));
         assert_eq!(
             metadata["scopes_supported"],
-            json!(["tools:call", "components:manage", "permissions:approve"])
+            json!(["tools:call", "components:manage"])
         );
     }
     // The first token makes us ask; an unknown key only some time later, so that nobody can make us ask at will.

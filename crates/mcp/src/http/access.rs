@@ -51,23 +51,20 @@ pub enum Access {
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Scope {
-    /// List and call components' tools.
+    /// Call components' tools, and what else runs a component or tells of a call. Lists need a good token and no scope.
     CallTools,
-    /// Load, update and unload components.
+    /// Load and unload components, and take permissions back.
     ManageComponents,
-    /// Grant what components ask for.
-    ApprovePermissions,
 }
 
 impl Scope {
-    pub(crate) const ALL: [Self; 3] = [Self::CallTools, Self::ManageComponents, Self::ApprovePermissions];
+    pub(crate) const ALL: [Self; 2] = [Self::CallTools, Self::ManageComponents];
 
     /// As tokens spell it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::CallTools => "tools:call",
             Self::ManageComponents => "components:manage",
-            Self::ApprovePermissions => "permissions:approve",
         }
     }
 }
