@@ -166,6 +166,10 @@ async fn bind(address: SocketAddr) -> Result<Listener, Exit> {
 async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Socket>), Exit> {
     match place {
         Place::Address(address) => Ok((with_tls(bind(*address).await?, args)?, None)),
+        Place::Socket(_) if args.tls_certificate.is_some() => Err(Exit::usage(
+            "`--tls-certificate` and `--tls-key` are for an address, and a socket has no TLS",
+        )
+        .with_hint("leave them away: only this user reaches the socket; a proxy before it may do TLS")),
         #[cfg(unix)]
         Place::Socket(path) => {
             let bound = crate::socket::bind(path);

@@ -892,6 +892,22 @@ fn what_cannot_be_served_is_said_at_once() {
         assert!(ran.stderr.contains("hint: it begins with `https://`"), "{ran:?}");
     }
     refused(&["--tls-key", "k"], "--tls-certificate");
+    let socket = format!("unix:{}", home.path().join("w.sock").display());
+    let with_tls = [
+        "serve",
+        "--bind-address",
+        &socket,
+        "--tls-certificate",
+        "c.pem",
+        "--tls-key",
+        "c.pem",
+    ];
+    let ran = home.run(&with_tls);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("a socket has no TLS"),
+        "{ran:?}"
+    );
+    assert!(!home.path().join("w.sock").exists());
     home.file("c.pem", b"no");
     refused(
         &[
