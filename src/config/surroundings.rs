@@ -37,7 +37,12 @@ impl Surroundings {
                 .join("config.json"),
             client_folders: Folders {
                 home: folders.home_dir().to_owned(),
-                config: folders.config_dir(),
+                // Where programs with windows keep theirs; our own stay where XDG has them.
+                config: if cfg!(target_os = "macos") {
+                    folders.home_dir().join("Library/Application Support")
+                } else {
+                    folders.config_dir()
+                },
                 codex: std::env::var_os("CODEX_HOME").map(PathBuf::from),
                 claude: std::env::var_os("CLAUDE_CONFIG_DIR").map(PathBuf::from),
                 // The specification has relative paths ignored, and an empty one is none.
