@@ -105,7 +105,12 @@ fn offers(text: &mut String, i: &Inspection) {
     if i.lists_unknown {
         text.push_str("\nmore tools, prompts and resources: it says so itself when it is loaded\n");
     } else if i.tools.is_empty() && i.offers == Offers::default() {
-        text.push_str("\ntools: none, so it cannot be loaded\n");
+        // What is loaded and cannot be used offers nothing, and says why above.
+        text.push_str(if i.unavailable.is_some() {
+            "\ntools: none while it is unavailable\n"
+        } else {
+            "\ntools: none, so it cannot be loaded\n"
+        });
     }
 }
 

@@ -347,6 +347,8 @@ fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
         reason.contains("not within the operator's ceiling") && reason.contains("example.org"),
         "{reason}"
     );
+    let shown = within(&["component", "show", "needy", "-o", "table"]).stdout;
+    assert!(shown.contains("tools: none while it is unavailable"), "{shown}");
     assert_eq!(
         within(&["permission", "revoke", "network", "needy", "example.org"]).code,
         0
