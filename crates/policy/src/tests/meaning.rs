@@ -857,6 +857,27 @@ fn a_ceiling_says_how_a_secret_is_sent() {
 }
 
 #[test]
+fn a_secret_is_explained_with_its_request_and_a_request_with_its_secrets() {
+    let explained = |granted: &[&str], ceiling: &[&str], text: &str| {
+        let access = crate::AccessText::parse(text).unwrap();
+        assert_eq!(access.to_string(), text);
+        below(granted, ceiling).explain_whole(&access).text
+    };
+    let granted = [
+        "net allow host=api.example.com methods=POST",
+        "secret token api.example.com x-key",
+    ];
+    let post = "secret token POST https://api.example.com/";
+    assert!(explained(&granted, &granted, post).starts_with("allowed: use secret `token`"));
+    let get = "secret token https://api.example.com/";
+    assert!(explained(&granted, &granted, get).starts_with("denied: GET `https://api.example.com/`"));
+    // The ceiling lets the request through and not the secret that belongs on it.
+    let request = "POST https://api.example.com/";
+    assert!(explained(&granted, &granted, request).starts_with("allowed: POST"));
+    assert!(explained(&granted, &granted[..1], request).starts_with("denied: use secret `token`"));
+}
+
+#[test]
 fn both_layers_must_allow() {
     let authority = below(
         &[
