@@ -500,6 +500,37 @@ fn a_ceiling_is_checked_before_it_is_put_up() {
 }
 
 #[test]
+fn secrets_that_cannot_be_read_take_no_variables_with_them() {
+    let (home, _) = needy();
+    home.grant(&["environment-variable", "needy", "GRANTED"]);
+    home.grant(&["secret", "needy", "token", "--host", "api.example.com"]);
+    set_secret(&home, "needy", "token", b"hunter2\n");
+    let folder = home.path().join(".config/wassette/secrets");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = files.filter(|path| path.ends_with("of-needy")).collect();
+    std::fs::write(&kept[0], "damaged").unwrap();
+    let call = [
+        "tool",
+        "invoke",
+        "needy_read-env",
+        "--env",
+        "GRANTED=yes",
+        "--args",
+        r#"{"name": "GRANTED"}"#,
+    ];
+    let ran = home.run(&call);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("yes"),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("secrets cannot be read"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_a_secret_lacks_is_explained() {
     let (home, _) = needy();
     let explain = |access: &str| {
@@ -519,6 +550,8 @@ fn what_a_secret_lacks_is_explained() {
     let (allowed, text) = explain("POST https://api.example.com/x");
     let unset = "the secret `token` belongs on it and is not set; `wassette secret set needy token`";
     assert!(!allowed && text.contains(unset), "{text}");
+    let denied = home.json(&["policy", "explain", "needy", "POST https://api.example.com/x"]);
+    assert_eq!(denied["rule"], Json::Null);
     set_secret(&home, "needy", "token", b"hunter2\n");
     for access in [
         "POST https://api.example.com/x",

@@ -296,6 +296,8 @@ impl Host {
         };
         Ok(Explanation {
             allowed: false,
+            // The rule allows it; it is not what denies it.
+            rule: None,
             text: format!(
                 "denied: {access}, because the secret `{name}` belongs on it and is not set; \
                  `wassette secret set {id} {name}` sets it"
