@@ -355,6 +355,22 @@ pub(crate) enum PermissionCommand {
         /// Id of the component.
         id: String,
     },
+    /// Shows what models asked for.
+    Pending {
+        /// Also what was denied.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Grants what a model asked for.
+    Approve {
+        /// Its number, as `permission pending` shows it.
+        number: u64,
+    },
+    /// Denies it, also when it is asked for again.
+    Deny {
+        /// Its number, as `permission pending` shows it.
+        number: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,11 +25,12 @@ use wassette_host::{
 use wassette_mcp::Builtin;
 
 /// The variables that are read. Every other `WASSETTE_*` name is an error.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "WASSETTE_COMPONENT_DIR",
     "WASSETTE_LOG",
     "WASSETTE_AGENT_SOURCES",
     "WASSETTE_HARDENED",
+    "WASSETTE_APPROVE_IN_CLIENT",
     "WASSETTE_CEILING",
     "WASSETTE_SECRETS_DIR",
     "WASSETTE_SECRETS_BACKEND",
@@ -74,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) log: Setting<String>,
     /// From where a model may load components.
     pub(crate) agent_sources: Setting<Vec<AgentSource>>,
+    /// Whether a person may approve in their MCP client what a model asks for.
+    pub(crate) approve_in_client: Setting<bool>,
     /// Whether guests get memory that no guest had before, at the price of speed.
     pub(crate) hardened: Setting<bool>,
     /// The policy file that nothing exceeds.
@@ -131,6 +134,7 @@ struct File {
     registry_mirrors: Option<BTreeMap<String, String>>,
     registry_credential_helpers: Option<bool>,
     hardened: Option<bool>,
+    approve_in_client: Option<bool>,
     ceiling: Option<PathBuf>,
     secrets_dir: Option<PathBuf>,
     secrets_backend: Option<SecretsBackend>,
@@ -192,6 +196,7 @@ impl Config {
             around.config_dir.join("wassette").join("secrets"),
         );
         let hardened = around.parsed("WASSETTE_HARDENED", boolean)?;
+        let approve_in_client = around.parsed("WASSETTE_APPROVE_IN_CLIENT", boolean)?;
         let backend = around.parsed("WASSETTE_SECRETS_BACKEND", secrets_backend)?;
         let log = around.variable("WASSETTE_LOG")?;
         let feeds = around.variable("WASSETTE_REVOCATION_FEEDS")?;
@@ -216,6 +221,7 @@ impl Config {
                 .map(SecretString::from),
             docker_config: around.docker_config.clone(),
             hardened: choose(None, hardened, file.hardened, false),
+            approve_in_client: choose(None, approve_in_client, file.approve_in_client, true),
             ceiling: ceiling.map(|path| path.map(absolute)),
             secrets_dir: secrets_dir.map(absolute),
             secrets_backend: choose(None, backend, file.secrets_backend, SecretsBackend::Auto),

@@ -97,6 +97,9 @@ fn loaded(outcome: Outcome) -> Result<Loaded, Exit> {
         Outcome::Loaded(loaded) => Ok(loaded),
         other @ (Outcome::Unloaded { .. }
         | Outcome::Policy(_)
+        | Outcome::Asked(_)
+        | Outcome::AlreadyGranted { .. }
+        | Outcome::Denied(_)
         | Outcome::Presented(_)
         | Outcome::PresentedAll { .. }
         | Outcome::Approved { .. }

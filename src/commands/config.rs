@@ -44,6 +44,11 @@ fn people(config: &Config) -> String {
             config.hardened.source,
         ),
         (
+            "approve_in_client",
+            config.approve_in_client.value.to_string(),
+            config.approve_in_client.source,
+        ),
+        (
             "ceiling",
             config
                 .ceiling

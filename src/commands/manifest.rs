@@ -300,6 +300,9 @@ async fn update(host: &Host, entry: &Entry) -> Result<&'static str, Exit> {
         Outcome::Loaded(_)
         | Outcome::Unloaded { .. }
         | Outcome::Policy(_)
+        | Outcome::Asked(_)
+        | Outcome::AlreadyGranted { .. }
+        | Outcome::Denied(_)
         | Outcome::Presented(_)
         | Outcome::PresentedAll { .. }
         | Outcome::Approved { .. }

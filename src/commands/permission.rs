@@ -1,5 +1,7 @@
 //! `wassette permission`: granting what a component needs, and taking it back.
 
+mod asked;
+
 use super::policy::base_folder;
 use super::{component_id, open};
 use crate::cli::{GrantCommand, NetworkArgs, PermissionCommand, RevokeCommand, SecretArgs, StorageArgs};
@@ -10,7 +12,7 @@ use serde_json::{Value as Json, json};
 use wassette_host::{
     Actor, Command, ComponentId, Effect, EnvironmentRule, Grant, GrantKind, Grantable, Host, HostError,
     LimitKey, LimitSettings, NetworkRule, NetworkSpec, Outcome, ParseLimitError, PolicyChange, PolicyChanged,
-    RuleError, SecretRule, SecretSpec, Silent, StorageRule, StorageSpec, revocable,
+    RuleError, SecretRule, SecretSpec, Silent, StorageRule, StorageSpec, peer, revocable,
 };
 
 /// What is asked for, in words that a script finds again in the answer.
@@ -35,6 +37,9 @@ pub(crate) async fn run(config: &Config, command: PermissionCommand, output: Out
             let outcome = execute(&open(config).await?, Command::Reset(id)).await?;
             print(&outcome, ("all", json!({})), output)
         }
+        PermissionCommand::Pending { all } => asked::pending(&open(config).await?, all, output).await,
+        PermissionCommand::Approve { number } => asked::approve(&open(config).await?, number, output).await,
+        PermissionCommand::Deny { number } => asked::deny(&open(config).await?, number, output).await,
     }
 }
 
@@ -177,17 +182,13 @@ fn storage(config: &Config, args: &StorageArgs, effect: Effect) -> Result<Storag
 
 fn network(args: &NetworkArgs) -> Result<NetworkRule, Exit> {
     let some = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
-    let is_range = args.host.contains('/') && !args.host.contains("://");
-    let named = Some(args.host.clone());
-    let (host, cidr) = if is_range { (None, named) } else { (named, None) };
     let spec = NetworkSpec {
-        host,
-        cidr,
         schemes: some(&args.schemes),
         ports: some(&args.ports),
         methods: some(&args.methods),
         paths: some(&args.paths),
         protocols: some(&args.protocols),
+        ..peer(&args.host)
     };
     NetworkRule::new(Effect::Allow, &spec).map_err(refused)
 }

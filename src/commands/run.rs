@@ -12,7 +12,7 @@ use wassette_mcp::{Builtin, ServerOptions, serve_stdio};
 /// What a model is told about the server as a whole.
 const INSTRUCTIONS: &str = "Tools of sandboxed WebAssembly components. A component reaches no file, host or \
 variable that a person has not granted; when a tool reports a denial, tell the user what was denied, and do not \
-look for a way around it.";
+look for a way around it. Where there is the tool request-permission, it asks that person.";
 
 pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
     let host = variables::open(config, &args.variables).await?;
@@ -49,6 +49,7 @@ pub(super) fn server_options(config: &Config, builtins: Vec<Builtin>) -> ServerO
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instructions: Some(INSTRUCTIONS.to_owned()),
         builtins,
+        approve_in_client: config.approve_in_client.value,
         current_folder: config.current_dir.clone(),
     }
 }

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod asked;
 mod calls;
 mod cli;
 mod client;

@@ -43,6 +43,7 @@ fn a_client_with_a_handshake_lists_and_calls() {
                 "list-components",
                 "search-components",
                 "get-policy",
+                "request-permission",
                 "revoke-permission",
                 "reset-permission",
                 "add_add"

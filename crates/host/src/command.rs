@@ -33,6 +33,11 @@ pub enum Actor {
         /// The client as it names itself; not proven, and only for the record.
         principal: String,
     },
+    /// A person who was shown what a model asks for, by the client that they use.
+    Person {
+        /// The client, as for an agent.
+        principal: String,
+    },
 }
 
 impl fmt::Display for Actor {
@@ -40,6 +45,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Operator => f.write_str("operator"),
             Self::Agent { principal } => write!(f, "agent:{principal}"),
+            Self::Person { principal } => write!(f, "person:{principal}"),
         }
     }
 }
@@ -69,6 +75,12 @@ pub enum Command {
     Revoke(ComponentId, Grantable),
     /// Takes everything back.
     Reset(ComponentId),
+    /// Asks a person to allow a component something, and says what for.
+    Ask(ComponentId, Grantable, String),
+    /// Grants what was asked for under this number.
+    ApproveRequest(u64),
+    /// Denies it.
+    DenyRequest(u64),
     /// Puts another policy in place of a component's.
     Attach(ComponentId, Box<Policy>),
     /// Names or describes a tool otherwise.
@@ -135,6 +147,9 @@ impl Command {
             Self::Grant(..) => "grant",
             Self::Revoke(..) => "revoke",
             Self::Reset(_) => "reset",
+            Self::Ask(..) => "permission.request",
+            Self::ApproveRequest(_) => "permission.approve",
+            Self::DenyRequest(_) => "permission.deny",
             Self::Attach(..) => "attach",
             Self::Present(..) | Self::PresentAll(..) => "present",
             Self::SetSecret(..) => "secret.set",
@@ -150,11 +165,13 @@ impl Command {
             Self::RevokeVersions(subject, _) | Self::ReinstateVersions(subject) => subject.to_string(),
             Self::Publish(publication) => publication.reference.to_string(),
             Self::Present(name, _) => name.to_string(),
+            Self::ApproveRequest(number) | Self::DenyRequest(number) => format!("request {number}"),
             Self::Unload(id)
             | Self::Rollback(id, _)
             | Self::Approve(id, _)
             | Self::Grant(id, _)
             | Self::Revoke(id, _)
+            | Self::Ask(id, ..)
             | Self::Reset(id)
             | Self::Attach(id, _)
             | Self::PresentAll(id, _)
@@ -176,8 +193,12 @@ impl Command {
             | Self::Unload(_)
             | Self::Present(..)
             | Self::PresentAll(..)
+            | Self::ApproveRequest(_)
+            | Self::DenyRequest(_)
             | Self::Reset(_) => Vec::new(),
-            Self::Grant(_, grant) | Self::Revoke(_, grant) => vec![grant.to_string()],
+            Self::Grant(_, grant) | Self::Revoke(_, grant) | Self::Ask(_, grant, _) => {
+                vec![grant.to_string()]
+            }
             Self::Attach(_, policy) => rule_texts(policy),
             Self::SetSecret(_, name, _) | Self::DeleteSecret(_, name) => vec![format!("secret \"{name}\"")],
         }
@@ -253,6 +274,9 @@ impl Host {
             Command::Grant(id, grant) => self.grant(&id, grant).await,
             Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
             Command::Reset(id) => self.reset(&id, actor).await,
+            Command::Ask(id, grant, reason) => self.ask(&id, &grant, (&reason, actor)).await,
+            Command::ApproveRequest(number) => self.approve_request(number).await,
+            Command::DenyRequest(number) => self.deny_request(number).await,
             Command::Attach(id, policy) => self.attach(&id, *policy).await,
             Command::Present(name, present) => self.present(&name, present).await,
             Command::PresentAll(id, wanted) => self.present_all(&id, &wanted).await,
@@ -274,6 +298,11 @@ impl Host {
     async fn permit(&self, command: Command, actor: &Actor) -> Result<Command, HostError> {
         match (actor, command) {
             (Actor::Operator, command) => Ok(command),
+            // Whoever was asked answers what they were asked, and nothing else.
+            (Actor::Person { .. }, command @ (Command::ApproveRequest(_) | Command::DenyRequest(_))) => {
+                Ok(command)
+            }
+            (Actor::Person { .. }, _) => Err(HostError::NotAllowed { what: "do that" }),
             // Without a limit of its own a component has the default, which may be more.
             (Actor::Agent { .. }, Command::Revoke(_, Grantable::Limits(_))) => Err(HostError::NotAllowed {
                 what: "change limits",
@@ -281,11 +310,17 @@ impl Host {
             // What narrows needs nobody.
             (
                 Actor::Agent { .. },
-                command @ (Command::Unload(_) | Command::Revoke(..) | Command::Reset(_)),
+                command @ (Command::Unload(_) | Command::Revoke(..) | Command::Reset(_) | Command::Ask(..)),
             ) => Ok(command),
             // SECURITY: the model never grants.
-            (Actor::Agent { .. }, Command::Grant(..)) => Err(HostError::NotAllowed {
-                what: "grant anything",
+            (Actor::Agent { .. }, Command::Grant(..) | Command::ApproveRequest(_)) => {
+                Err(HostError::NotAllowed {
+                    what: "grant anything",
+                })
+            }
+            // Nor does it answer for the person who is asked.
+            (Actor::Agent { .. }, Command::DenyRequest(_)) => Err(HostError::NotAllowed {
+                what: "decide what was asked for",
             }),
             (Actor::Agent { .. }, Command::Attach(..)) => Err(HostError::NotAllowed {
                 what: "attach a policy",
@@ -364,6 +399,10 @@ fn ended<'a>(outcome: &'a Result<Outcome, HostError>, reason: Option<&'a str>) -
             ("ok", Some(id), Some(*digest), &[][..])
         }
         Ok(Outcome::Policy(PolicyChanged { id, rules, .. })) => ("ok", Some(id), None, rules.as_slice()),
+        Ok(Outcome::Asked(asked) | Outcome::Denied(asked)) => {
+            ("ok", Some(&asked.component_id), None, asked.rules.as_slice())
+        }
+        Ok(Outcome::AlreadyGranted { id, rules }) => ("ok", Some(id), None, rules.as_slice()),
         Ok(Outcome::Presented(presented)) => ("ok", Some(&presented.component), None, &[][..]),
         Ok(
             Outcome::SecretSet { id, .. }

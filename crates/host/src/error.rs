@@ -376,6 +376,35 @@ pub enum HostError {
     /// The operator's ceiling cannot be read, so nothing is granted.
     #[error("{0}")]
     NoCeiling(String),
+    /// Nothing was asked for under this number, or it is decided.
+    #[error("there is no request {number}")]
+    UnknownRequest {
+        /// The number.
+        number: u64,
+    },
+    /// A person was asked this before, and said no.
+    #[error("a person denied this before (request {number}); do not ask again, and do without it")]
+    DeniedBefore {
+        /// The request.
+        number: u64,
+    },
+    /// It was asked for another version of the component.
+    #[error("request {number} was for another version of component `{id}`")]
+    OtherVersion {
+        /// The request.
+        number: u64,
+        /// The component.
+        id: ComponentId,
+    },
+    /// A path that was asked for is a link, or goes through one.
+    #[error("the path that is asked for leads elsewhere: {}", .rules.join(", "))]
+    LeadsElsewhere {
+        /// What it would be where it leads.
+        rules: Vec<String>,
+    },
+    /// Nobody would read more.
+    #[error("too many requests wait for a person already")]
+    TooManyRequests,
     /// The component's policy cannot be read, so it cannot be changed by a part.
     #[error("the policy of component `{id}` is not understood: {reason}")]
     Policy {
@@ -487,6 +516,7 @@ impl HostError {
             Self::UnknownTool { .. }
             | Self::UnknownPrompt { .. }
             | Self::UnknownResource { .. }
+            | Self::UnknownRequest { .. }
             | Self::UnknownComponent { .. } => ErrorKind::NotFound,
             Self::Fetch { source } | Self::Document { source } => fetch_kind(source),
             Self::Compile { source } => compile_kind(source),
@@ -520,6 +550,10 @@ impl HostError {
             | Self::OtherDigest { .. }
             | Self::Revoked { .. }
             | Self::Untrusted { .. }
+            | Self::DeniedBefore { .. }
+            | Self::LeadsElsewhere { .. }
+            | Self::OtherVersion { .. }
+            | Self::TooManyRequests
             | Self::Withheld { .. } => ErrorKind::Denied,
             Self::Protected(ProtectError::Missing(_)) => ErrorKind::NotFound,
             Self::Protected(_) => ErrorKind::Denied,
@@ -544,6 +578,16 @@ impl HostError {
         match self {
             Self::UnknownTool { .. } => Some("`wassette tool list` shows what there is"),
             Self::UnknownComponent { .. } => Some("`wassette component list` shows what there is"),
+            Self::UnknownRequest { .. } | Self::TooManyRequests => {
+                Some("`wassette permission pending` shows what was asked for")
+            }
+            Self::DeniedBefore { .. } => Some("`wassette permission approve <n>` grants it all the same"),
+            Self::LeadsElsewhere { .. } => {
+                Some("grant it there with `wassette permission grant storage` if that is what you want")
+            }
+            Self::OtherVersion { .. } => {
+                Some("grant this version what it needs with `wassette permission grant`")
+            }
             Self::OtherOrigin { .. } => {
                 Some("give the new one another id with `--name`, or replace the old one with `--replace`")
             }
@@ -651,7 +695,7 @@ impl HostError {
                 format!("component `{id}` is unavailable: {}", source.agent_text())
             }
             Self::Unavailable { id, fault } => format!("component `{id}` is unavailable: {}", fault.told),
-            Self::Protected(_) => "this path cannot be granted".to_owned(),
+            Self::Protected(_) | Self::LeadsElsewhere { .. } => "this path cannot be granted".to_owned(),
             Self::Moved { id, .. } => {
                 format!(
                     "component `{id}` has another version at its source now; only the operator can update it"
@@ -688,6 +732,10 @@ impl HostError {
             | Self::OtherDigest { .. }
             | Self::Revoked { .. }
             | Self::Withheld { .. }
+            | Self::UnknownRequest { .. }
+            | Self::DeniedBefore { .. }
+            | Self::OtherVersion { .. }
+            | Self::TooManyRequests
             | Self::Request { .. }
             | Self::Feed { .. }
             | Self::NotAllowed { .. }

@@ -66,7 +66,7 @@ impl Host {
         let is_changed = match actor {
             // What cannot be read can be reset: nothing of it is kept.
             Actor::Operator => self.replace(id, &Policy::empty()).await?,
-            Actor::Agent { .. } => {
+            Actor::Agent { .. } | Actor::Person { .. } => {
                 let change = |policy: &Policy| narrowed(policy, without_grants(policy)?, actor);
                 self.change(id, &change, |_, _| Ok(())).await?
             }
@@ -150,7 +150,7 @@ impl Host {
     }
 
     /// Writes the policy of a record. Says whether that made a difference.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         id: &ComponentId,
         next: impl Fn(&Record) -> Result<String, HostError>,
@@ -223,7 +223,7 @@ impl Host {
     }
 
     /// Refuses a policy that is not within the ceiling.
-    fn check_ceiling(&self, policy: &Policy) -> Result<(), HostError> {
+    pub(crate) fn check_ceiling(&self, policy: &Policy) -> Result<(), HostError> {
         match &*self.above() {
             Above::Nothing => Ok(()),
             Above::Ceiling(ceiling) => policy
@@ -245,7 +245,7 @@ fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_change
     }
 }
 
-fn texts(rules: &[impl ToString]) -> Vec<String> {
+pub(crate) fn texts(rules: &[impl ToString]) -> Vec<String> {
     rules.iter().map(ToString::to_string).collect()
 }
 
@@ -267,8 +267,8 @@ fn renewed(record: Record) -> NewRecord {
 fn narrowed(before: &Policy, next: Policy, actor: &Actor) -> Result<Policy, HostError> {
     match actor {
         Actor::Operator => Ok(next),
-        Actor::Agent { .. } if next.within(before).is_ok() => Ok(next),
-        Actor::Agent { .. } => Err(HostError::NotAllowed {
+        Actor::Agent { .. } | Actor::Person { .. } if next.within(before).is_ok() => Ok(next),
+        Actor::Agent { .. } | Actor::Person { .. } => Err(HostError::NotAllowed {
             what: "change that of a component's policy",
         }),
     }
@@ -297,7 +297,7 @@ fn placed(grant: Grantable, protection: &Protection) -> Result<Grantable, HostEr
 }
 
 /// A policy with every storage rule at the place where its path leads. Asks the disk.
-fn placed_all(policy: &Policy, protection: &Protection) -> Result<Policy, HostError> {
+pub(crate) fn placed_all(policy: &Policy, protection: &Protection) -> Result<Policy, HostError> {
     let mut rules = policy.rules().clone();
     for rule in &mut rules.storage {
         *rule = placed_rule(rule, protection)?;

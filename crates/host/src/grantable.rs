@@ -39,6 +39,14 @@ impl Grantable {
         }
     }
 
+    /// The rule, if it is one.
+    pub(crate) fn rule(&self) -> Option<&Grant> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Limits(_) => None,
+        }
+    }
+
     /// The rule, if it is about storage.
     pub(crate) fn storage(&self) -> Option<&StorageRule> {
         match self {
@@ -112,7 +120,7 @@ impl GrantKind {
 
     /// As users write it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Storage => "storage",
             Self::Network => "network",
@@ -167,7 +175,8 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
 }
 
 /// A host, or a range of addresses, as a network rule names it.
-pub(crate) fn peer(name: &str) -> NetworkSpec {
+#[must_use]
+pub fn peer(name: &str) -> NetworkSpec {
     let is_range = name.contains('/') && !name.contains("://");
     let named = Some(name.to_owned());
     let (host, cidr) = if is_range { (None, named) } else { (named, None) };
@@ -176,6 +185,21 @@ pub(crate) fn peer(name: &str) -> NetworkSpec {
         cidr,
         ..NetworkSpec::default()
     }
+}
+
+/// All that a policy grants, one by one.
+pub(crate) fn grantables(policy: &Policy) -> Vec<Grantable> {
+    let rules = policy.rules();
+    let storage = rules.storage.iter().cloned().map(Grant::Storage);
+    let network = rules.network.iter().cloned().map(Grant::Network);
+    let environment = rules.environment.iter().cloned().map(Grant::Environment);
+    let secrets = rules.secrets.iter().cloned().map(Grant::Secret);
+    let granted = storage.chain(network).chain(environment).chain(secrets);
+    let mut all: Vec<_> = granted.map(Grantable::from).collect();
+    if rules.limits.keys().next().is_some() {
+        all.push(Grantable::Limits(rules.limits.clone()));
+    }
+    all
 }
 
 /// Every rule of a policy in one line each, as permits and denials name them.

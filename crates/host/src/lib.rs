@@ -8,6 +8,7 @@
 
 mod admission;
 mod annotations;
+mod asking;
 mod audit;
 mod call;
 mod catalog;
@@ -57,6 +58,7 @@ use wassette_signature::Verifier;
 use wassette_store::{Look, Store};
 
 pub use annotations::Annotations;
+pub use asking::Asked;
 pub use call::{CallId, CallReport};
 pub use catalog::{Catalog, CatalogTool, Component, Revision};
 pub use catalogue::{CATALOGUE_MEDIA_TYPE, CatalogueEntry, CatalogueSource, Found, ParseCatalogueError};
@@ -64,7 +66,7 @@ pub use ceiling::{read_ceiling, read_text};
 pub use command::{Actor, Command, GrantRequested, LoadRequest, UpdateRequest};
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use feed::{FEED_GRACE, FEED_MEDIA_TYPE, FeedDocument, FeedError, FeedSynced};
-pub use grantable::{GrantKind, Grantable, revocable, rule_texts};
+pub use grantable::{GrantKind, Grantable, peer, revocable, rule_texts};
 pub use inspect::{Ability, Inspection, Version};
 pub use locked::Locked;
 pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Presented, Progress, Silent, Step};

@@ -382,7 +382,7 @@ impl Host {
 pub(crate) fn reach(actor: &Actor) -> Reach {
     match actor {
         Actor::Operator => Reach::Operator,
-        Actor::Agent { .. } => Reach::Public(Arc::new(is_public_address)),
+        Actor::Agent { .. } | Actor::Person { .. } => Reach::Public(Arc::new(is_public_address)),
     }
 }
 
@@ -420,10 +420,10 @@ fn check_origin(known: Option<&Component>, reference: &Reference, replace: bool)
 fn check_bytes(known: Option<&Component>, artifact: &Artifact, actor: &Actor) -> Result<(), HostError> {
     let is_other = |known: &&Component| known.digest != artifact.digest && !known.grants_nothing();
     match (actor, known.filter(is_other)) {
-        (Actor::Agent { .. }, Some(_)) => Err(HostError::NotAllowed {
+        (Actor::Agent { .. } | Actor::Person { .. }, Some(_)) => Err(HostError::NotAllowed {
             what: "exchange the bytes of a component that has grants",
         }),
-        (Actor::Operator | Actor::Agent { .. }, _) => Ok(()),
+        (_, None) | (Actor::Operator, Some(_)) => Ok(()),
     }
 }
 

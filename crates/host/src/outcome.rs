@@ -1,5 +1,6 @@
 //! What comes of a command, and how far it has come meanwhile.
 
+use crate::asking::Asked;
 use crate::version::Difference;
 use serde::Serialize;
 use std::fmt;
@@ -21,6 +22,17 @@ pub enum Outcome {
     },
     /// What a component may do is another.
     Policy(PolicyChanged),
+    /// Something is asked for, and a person decides.
+    Asked(Asked),
+    /// What was asked for is granted already.
+    AlreadyGranted {
+        /// The component.
+        id: ComponentId,
+        /// What was asked for.
+        rules: Vec<String>,
+    },
+    /// A person denied what was asked for.
+    Denied(Asked),
     /// A tool is shown in another way.
     Presented(Presented),
     /// The tools of a component are shown as was wanted.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod schemas;
+mod wanted;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use wassette_host::{
 use crate::search::search;
 use crate::wire;
 use answers::{components_json, outcome_json, tools_json};
+pub(crate) use wanted::Wanted;
 
 /// Entries of catalogues that a model is told at most; a narrower query finds the others.
 const FOUND_MAX: usize = 50;
@@ -36,6 +38,9 @@ pub enum Builtin {
     SearchComponents,
     /// `get-policy {component_id}`: says what a component was granted.
     GetPolicy,
+    /// `request-permission {component_id, permission_type, value, access?, host?, reason?}`: asks a person to allow
+    /// something.
+    RequestPermission,
     /// `revoke-permission {component_id, permission_type, value}`: takes one grant back.
     RevokePermission,
     /// `reset-permission {component_id}`: takes all grants back.
@@ -49,12 +54,13 @@ pub enum Builtin {
 impl Builtin {
     /// Those that see and change which components there are, in the order in which they are listed. None grants: the
     /// model never does.
-    pub const MANAGING: [Self; 7] = [
+    pub const MANAGING: [Self; 8] = [
         Self::LoadComponent,
         Self::UnloadComponent,
         Self::ListComponents,
         Self::SearchComponents,
         Self::GetPolicy,
+        Self::RequestPermission,
         Self::RevokePermission,
         Self::ResetPermission,
     ];
@@ -73,7 +79,9 @@ impl Builtin {
             Self::LoadComponent | Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => {
                 true
             }
-            Self::ListComponents
+            // What it asks for, a person decides.
+            Self::RequestPermission
+            | Self::ListComponents
             | Self::SearchComponents
             | Self::GetPolicy
             | Self::SearchTools
@@ -90,6 +98,7 @@ impl Builtin {
             Self::ListComponents => "list-components",
             Self::SearchComponents => "search-components",
             Self::GetPolicy => "get-policy",
+            Self::RequestPermission => "request-permission",
             Self::RevokePermission => "revoke-permission",
             Self::ResetPermission => "reset-permission",
             Self::SearchTools => "search-tools",
@@ -127,7 +136,12 @@ impl Builtin {
             }
             Self::GetPolicy => {
                 "Shows what a component may do: the rules of its policy. What no rule allows is denied. Only the \
-                 person who operates this server can allow more."
+                 person who operates this server can allow more; request-permission asks them."
+            }
+            Self::RequestPermission => {
+                "Asks the person who operates this server to allow a component something: a folder or file, a host, \
+                 an environment variable, a secret, more memory or time. Ask for no more than the task needs. The \
+                 answer says whether it was allowed, denied, or waits."
             }
             Self::RevokePermission => {
                 "Takes one permission of a component back. It cannot be given back from here: only the person who \
@@ -148,6 +162,7 @@ impl Builtin {
     fn annotations(self) -> ToolAnnotations {
         let (read_only, destructive, open_world) = match self {
             Self::LoadComponent => (false, false, true),
+            Self::RequestPermission => (false, false, false),
             Self::UnloadComponent | Self::RevokePermission | Self::ResetPermission => (false, true, false),
             Self::ListComponents | Self::GetPolicy | Self::SearchTools => (true, false, false),
             // Whatever the tool does that it calls.
@@ -214,8 +229,8 @@ impl Desk<'_> {
                     Err(text) => Ok(wire::failure(text)),
                 };
             }
-            // The server makes that call itself: it may have to talk with the client.
-            Builtin::InvokeTool => {
+            // The server does these itself: it may have to talk with the client.
+            Builtin::InvokeTool | Builtin::RequestPermission => {
                 return Err(ErrorData::internal_error("this tool is no command", None));
             }
             Builtin::LoadComponent => self.load(arguments).map(|command| vec![command]),

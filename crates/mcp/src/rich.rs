@@ -5,6 +5,7 @@
 //! while the call is open, and the calling again is done here. Either way the component is the same.
 
 mod answers;
+mod approval;
 mod caller;
 mod content;
 mod questions;
@@ -281,7 +282,7 @@ impl Exchange {
     fn binding(&self, called: &Called<'_>) -> Binding {
         let principal = match &self.actor {
             Actor::Operator => "operator",
-            Actor::Agent { principal } => principal,
+            Actor::Agent { principal } | Actor::Person { principal } => principal,
         };
         let catalog = self.shared.host.catalog();
         let id = self.caller.component.as_ref();

@@ -88,6 +88,8 @@ pub struct ServerOptions {
     /// The built-in tools that are offered. The names of the others stay reserved. With [`Builtin::SearchTools`],
     /// components' tools are not listed; they can be called all the same.
     pub builtins: Vec<Builtin>,
+    /// Whether a person may approve in their client what the model asks for; otherwise only at the command line.
+    pub approve_in_client: bool,
     /// From where relative paths given by an agent count.
     pub current_folder: PathBuf,
 }

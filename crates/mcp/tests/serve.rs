@@ -50,6 +50,7 @@ async fn connect() -> Client {
         version: "1.2.3".to_owned(),
         instructions: None,
         builtins: Builtin::MANAGING.to_vec(),
+        approve_in_client: true,
         current_folder,
     };
     let (input, server_input) = duplex(65536);
@@ -145,12 +146,13 @@ fn names(list: &Json) -> Vec<&str> {
 }
 
 /// Our tools, then those of the component that the agent loads.
-const OFFERED: [&str; 9] = [
+const OFFERED: [&str; 10] = [
     "load-component",
     "unload-component",
     "list-components",
     "search-components",
     "get-policy",
+    "request-permission",
     "revoke-permission",
     "reset-permission",
     "calc_add",

@@ -13,6 +13,7 @@
 
 mod feeds;
 mod records;
+mod requests;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +46,11 @@ pub(crate) fn migrator() -> Migrator {
             3,
             "presentation",
             include_str!("../migrations/0003_presentation.sql"),
+        ),
+        migration(
+            4,
+            "permission requests",
+            include_str!("../migrations/0004_permission_requests.sql"),
         ),
     ])
 }

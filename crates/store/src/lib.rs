@@ -29,6 +29,7 @@ mod new_folder;
 mod private;
 mod record;
 mod reference;
+mod request;
 mod revocation;
 mod trust;
 mod used;
@@ -53,6 +54,10 @@ pub use record::{Expected, NewRecord, Record, Snapshot, VERSIONS_MAX};
 pub use reference::{
     Artifact, HttpsReference, OCI_NAME_BYTES_MAX, OCI_TAG_BYTES_MAX, OciReference, ParseReferenceError,
     REFERENCE_BYTES_MAX, Reference,
+};
+pub use request::{
+    DENIED_MAX, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX, REQUESTS_ALL_MAX,
+    REQUESTS_MAX,
 };
 pub use revocation::{
     CHECKED_INTERVAL_MS, DOCUMENT_BYTES_MAX, FEEDS_MAX, Feed, NewFeed, NewRevocation, OPERATOR,

@@ -372,6 +372,60 @@ fn a_task_and_a_state_are_of_whom_they_were_made_for() {
     );
 }
 
+/// SECURITY: a token that several programs share says nothing of a person, nor does one without the scope.
+#[test]
+fn only_a_token_with_the_scope_approves_what_is_asked_for() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&crate::support::guest("needy"));
+    let server = issuer.serve(&home);
+    let token = |scopes: &str| {
+        let mut claims = issuer.claims("alice");
+        claims["scope"] = json!(scopes);
+        issuer.token(&claims)
+    };
+    let ask = |token: &str, more: &Json| {
+        let arguments =
+            json!({"component_id": "needy", "permission_type": "environment-variable", "value": "LANG"});
+        let mut params = json!({"name": "request-permission", "arguments": arguments});
+        let fields = params.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let bearer = format!("Bearer {token}");
+        let mut headers = modern_headers("tools/call", &params);
+        headers.push(("Authorization", &bearer));
+        let mut message = modern("tools/call", params.clone());
+        message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {}});
+        server.post(&headers, &message).message()
+    };
+    let (caller, approver) = (token("tools:call"), token("tools:call permissions:approve"));
+    let waits = |answer: &Json| {
+        let status = &answer["result"]["structuredContent"]["status"];
+        assert_eq!(status, "permission requested", "{answer}");
+    };
+    let yes = |asked: &Json| {
+        assert!(asked["result"]["inputRequests"].is_object(), "{asked}");
+        json!({
+            "requestState": asked["result"]["requestState"],
+            "inputResponses": {"decision": {"action": "accept", "content": {"decision": "allow"}}},
+        })
+    };
+    waits(&ask(&caller, &json!({})));
+    let answer = yes(&ask(&approver, &json!({})));
+    // The same person with a token that says less.
+    waits(&ask(&caller, &answer));
+    assert_eq!(home.json(&["policy", "get", "needy"])["rules"], json!([]));
+    let answer = yes(&ask(&approver, &json!({})));
+    let granted = ask(&approver, &answer);
+    assert_eq!(
+        granted["result"]["structuredContent"]["status"], "permission granted",
+        "{granted}"
+    );
+    let audit = home.audit();
+    let mut approved = audit
+        .iter()
+        .filter(|line| line["command"] == "permission.approve");
+    assert_eq!(approved.next().unwrap()["actor"], "person:oauth:alice");
+}
+
 #[test]
 fn a_session_is_of_whom_it_was_made_for() {
     let (home, issuer) = (Home::new(), Issuer::start());
@@ -453,7 +507,7 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
         assert_eq!(metadata["authorization_servers"], json!([issuer.url]));
         assert_eq!(
             metadata["scopes_supported"],
-            json!(["tools:call", "components:manage"])
+            json!(["tools:call", "components:manage", "permissions:approve"])
         );
     }
     // The first token makes us ask; an unknown key only some time later, so that nobody can make us ask at will.

@@ -15,9 +15,11 @@ pub(super) fn outcome_json(outcome: &Outcome) -> Json {
         Outcome::SecretSet { id, .. }
         | Outcome::SecretDeleted { id, .. }
         | Outcome::PresentedAll { id, .. }
+        | Outcome::AlreadyGranted { id, .. }
         | Outcome::Approved { id, .. } => {
             json!({"component_id": id})
         }
+        Outcome::Asked(asked) | Outcome::Denied(asked) => json!({"component_id": asked.component_id}),
         Outcome::Presented(presented) => json!({"name": presented.name}),
         Outcome::Published { reference, .. } => json!({"reference": reference}),
         Outcome::Revocation { subject, .. } => json!({"subject": subject}),

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use wassette_host::GrantKind;
 
 use super::Builtin;
+use super::wanted::TYPES;
 
 impl Builtin {
     pub(super) fn input_schema(self) -> Arc<JsonObject> {
@@ -34,6 +35,7 @@ impl Builtin {
             Self::GetPolicy | Self::ResetPermission => {
                 (json!({"component_id": component_id()}), json!(["component_id"]))
             }
+            Self::RequestPermission => (wanted(), json!(["component_id", "permission_type", "value"])),
             Self::RevokePermission => (revoked(), json!(["component_id", "permission_type", "value"])),
             Self::SearchTools => (
                 json!({"query": {
@@ -106,6 +108,7 @@ impl Builtin {
                 json!({"status": text, "component_id": text, "policy": text, "rules": names}),
                 json!(["status", "component_id", "policy", "rules"]),
             ),
+            Self::RequestPermission => requested(),
             Self::RevokePermission | Self::ResetPermission => object_schema(
                 json!({"status": text, "component_id": text, "message": text}),
                 json!(["status", "component_id", "message"]),
@@ -119,6 +122,48 @@ impl Builtin {
 
 fn component_id() -> Json {
     json!({"type": "string", "description": "The component's id, as list-components gives it."})
+}
+
+fn wanted() -> Json {
+    json!({
+        "component_id": component_id(),
+        "permission_type": {
+            "type": "string",
+            "enum": TYPES,
+            "description": "What sort of permission it is.",
+        },
+        "value": {
+            "type": "string",
+            "description": "What is asked for. storage: fs:// and the absolute path of a folder or file, such as \
+                fs:///home/me/notes. network: a host (https unless it begins with http://), or a range of addresses such as \
+                10.0.0.0/8. environment-variable and secret: the name. memory: such as 64Mi. cpu: such as 2s.",
+        },
+        "access": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["read", "write"]},
+            "description": "Only for storage; reading unless more is said.",
+        },
+        "host": {
+            "type": "string",
+            "description": "Only for a secret, and needed then: the host to which it is sent, in a header that the component \
+                does not see.",
+        },
+        "reason": {
+            "type": "string",
+            "description": "What it is for, in one sentence that the person reads.",
+        },
+    })
+}
+
+fn requested() -> Arc<JsonObject> {
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    let text = json!({"type": "string"});
+    object_schema(
+        json!({
+            "status": text, "component_id": text, "request": {"type": "integer"}, "rules": names, "message": text,
+        }),
+        json!(["status", "component_id", "rules", "message"]),
+    )
 }
 
 fn revoked() -> Json {

@@ -55,16 +55,19 @@ pub(crate) enum Scope {
     CallTools,
     /// Load and unload components, and take permissions back.
     ManageComponents,
+    /// Approve in the client what `request-permission` asks for: a person uses it who may.
+    ApprovePermissions,
 }
 
 impl Scope {
-    pub(crate) const ALL: [Self; 2] = [Self::CallTools, Self::ManageComponents];
+    pub(crate) const ALL: [Self; 3] = [Self::CallTools, Self::ManageComponents, Self::ApprovePermissions];
 
     /// As tokens spell it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::CallTools => "tools:call",
             Self::ManageComponents => "components:manage",
+            Self::ApprovePermissions => "permissions:approve",
         }
     }
 }
@@ -124,15 +127,16 @@ impl Principal {
         }
     }
 
-    fn with_all_scopes(name: &str) -> Self {
-        Self::named(name, Scope::ALL)
+    /// Whoever reaches us without a token of its own. It may be a program that answers for a person.
+    fn shared(name: &str) -> Self {
+        Self::named(name, [Scope::CallTools, Scope::ManageComponents])
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    pub(super) fn may(&self, scope: Scope) -> bool {
+    pub(crate) fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 
@@ -187,11 +191,11 @@ impl Access {
     /// Who sent these headers.
     pub(super) async fn principal(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
         match self {
-            Self::Open => Ok(Principal::with_all_scopes("http")),
+            Self::Open => Ok(Principal::shared("http")),
             Self::Token(token) => {
                 let is_ours = token.is(bearer(headers)?);
                 is_ours
-                    .then(|| Principal::with_all_scopes("http:token"))
+                    .then(|| Principal::shared("http:token"))
                     .ok_or(Denied::Invalid("the token is not the one of this server"))
             }
             Self::Issuer(issuer) => issuer.principal(bearer(headers)?).await,

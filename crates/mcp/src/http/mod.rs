@@ -32,8 +32,8 @@ use rmcp::transport::streamable_http_server::StreamableHttpService;
 use tokio_util::sync::CancellationToken;
 use wassette_host::Host;
 
-pub(crate) use self::access::Principal;
 pub use self::access::{Access, ParseTokenError, Token};
+pub(crate) use self::access::{Principal, Scope};
 pub use self::accounts::AccountLimits;
 pub use self::keys::FetchKeys;
 pub use self::listen::{Listener, TlsError};

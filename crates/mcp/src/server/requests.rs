@@ -13,8 +13,8 @@ use wassette_host::{Actor, Answer, CallResult, ComponentId, HostError, Target};
 use wassette_wit::rich::Capability;
 
 use super::Server;
-use crate::builtin::{Builtin, invocation};
-use crate::http::Principal;
+use crate::builtin::{Builtin, Wanted, invocation};
+use crate::http::{Principal, Scope};
 use crate::listing::Listing;
 use crate::notes::{Forwarding, level, speaker};
 use crate::rich::{self, Caller, Continued, Exchange, ToolCall};
@@ -23,9 +23,13 @@ use crate::wire;
 
 /// For whom a request is: over HTTP whom it was authenticated as.
 pub(super) fn actor(ctx: &RequestContext<RoleServer>) -> Actor {
+    principal(ctx).map_or_else(local, Principal::actor)
+}
+
+/// Whom a request was authenticated as; nobody over standard input.
+fn principal(ctx: &RequestContext<RoleServer>) -> Option<&Principal> {
     let parts = ctx.extensions.get::<http::request::Parts>();
-    let principal = parts.and_then(|parts| parts.extensions.get::<Principal>());
-    principal.map_or_else(local, Principal::actor)
+    parts.and_then(|parts| parts.extensions.get::<Principal>())
 }
 
 impl Server {
@@ -77,6 +81,9 @@ impl Server {
                 Err(text) => Ok(wire::failure(text).into()),
             };
         }
+        if builtin == Builtin::RequestPermission {
+            return self.request_permission(call, ctx).await;
+        }
         let actor = actor(ctx);
         let (speaker, mut forwarding) = speaker(ctx, None);
         let desk = self.shared.desk(&actor, &speaker);
@@ -86,6 +93,30 @@ impl Server {
         drop(speaker);
         forwarding.finish().await;
         result.map(Into::into)
+    }
+
+    async fn request_permission(
+        &self,
+        call: ToolCall,
+        ctx: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let wanted = match Wanted::read(&call.arguments) {
+            Ok(wanted) => wanted,
+            Err(text) => return Ok(wire::failure(text).into()),
+        };
+        let (exchange, mut forwarding) = self.exchange(Some(wanted.id.clone()), ctx);
+        let work = Box::pin(exchange.request_permission((wanted, call), self.may_approve(ctx)));
+        let response = forwarding.alongside(work).await;
+        forwarding.finish().await;
+        response
+    }
+
+    /// Whether who uses the client may approve there what the model asks for.
+    ///
+    /// SECURITY: over HTTP only with a token that says so. One that several programs share says nothing of a person.
+    fn may_approve(&self, ctx: &RequestContext<RoleServer>) -> bool {
+        let may = principal(ctx).is_none_or(|principal| principal.may(Scope::ApprovePermissions));
+        may && self.shared.options.approve_in_client
     }
 
     /// SECURITY: the same call as by the tool's own name. The server's own tools are none of a component.

@@ -6,6 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
+use super::requests::forget_requests;
 use super::{Database, count};
 use crate::record::VERSIONS_MAX;
 use crate::{ComponentId, Digest, Expected, NewRecord, Record, Snapshot, StoreError, failpoint};
@@ -49,7 +50,7 @@ impl Database {
         })
     }
 
-    fn each<T>(
+    pub(super) fn each<T>(
         &self,
         rows: &[SqliteRow],
         read: impl Fn(&Self, &SqliteRow) -> Result<T, StoreError>,
@@ -134,6 +135,13 @@ impl Database {
         row.try_get(column).map(count).map_err(|error| self.error(error))
     }
 
+    pub(super) fn number_or_none(&self, row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
+        let number = row.try_get::<Option<i64>, _>(column);
+        number
+            .map(|number| number.map(count))
+            .map_err(|error| self.error(error))
+    }
+
     /// Writes one record if the one it replaces is as expected, and keeps that one when it had other bytes;
     /// gives the store's new epoch.
     pub(crate) async fn commit(&self, record: &NewRecord, expected: Expected) -> Result<u64, StoreError> {
@@ -161,6 +169,9 @@ impl Database {
             .await
             .map_err(|error| self.error(error))?;
         failpoint::reached("commit: version kept");
+        forget_requests(&mut transaction, &record.id, Some(&record.digest.to_string()))
+            .await
+            .map_err(|error| self.error(error))?;
         write(&mut transaction, record, epoch)
             .await
             .map_err(|error| self.error(error))?;
@@ -177,6 +188,7 @@ impl Database {
                 .execute(&mut *transaction)
                 .await?;
             failpoint::reached("remove: versions removed");
+            forget_requests(&mut transaction, id, None).await?;
             sqlx::query("DELETE FROM component WHERE id = $1")
                 .bind(id.as_str())
                 .execute(&mut *transaction)
@@ -188,7 +200,7 @@ impl Database {
     }
 
     /// Begins a write, takes the next epoch, and compares. Dropping the transaction undoes all of it.
-    async fn change(
+    pub(super) async fn change(
         &self,
         id: &ComponentId,
         expected: Expected,

@@ -15,8 +15,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::database::migrator;
 use crate::{
-    Artifact, BackupError, ComponentId, Digest, Expected, NewFeed, NewRecord, NewRevocation, OPERATOR,
-    Record, Reference, Snapshot, Store, StoreError,
+    Artifact, BackupError, ComponentId, Digest, Expected, NewFeed, NewPermissionRequest, NewRecord,
+    NewRevocation, OPERATOR, PermissionRequest, Record, Reference, Snapshot, Store, StoreError,
 };
 
 const TASK: &str = "STORE_KILL_TASK";
@@ -113,6 +113,21 @@ fn feed(sequence: u64) -> NewFeed {
     }
 }
 
+/// The number of the first request in a store that is [`filled`].
+const REQUEST: u64 = 6;
+
+fn request(name: &str, policy: &str) -> NewPermissionRequest {
+    let bytes = if name == "tool" { "two" } else { name };
+    NewPermissionRequest {
+        id: id(name),
+        digest: Digest::of(bytes.as_bytes()),
+        policy: policy.to_owned(),
+        reason: "test".to_owned(),
+        asked_by: "agent:test".to_owned(),
+        asked_ms: 1,
+    }
+}
+
 async fn load(store: &Store, name: &str, bytes: &str) -> Result<u64, StoreError> {
     let snapshot = store.snapshot().await?;
     let there = snapshot.records.iter().find(|record| record.id == id(name));
@@ -136,6 +151,11 @@ async fn filled() -> tempfile::TempDir {
         .put_feed(&feed(1), &revocations(&["b", "c"]), None)
         .await
         .unwrap();
+    assert_eq!(
+        store.ask(&request("other", "some"), 3).await.unwrap().number,
+        REQUEST
+    );
+    store.ask(&request("tool", "some"), 2).await.unwrap();
     for bytes in ["garbage", "more garbage"] {
         store.put(&artifact(bytes)).await.unwrap();
     }
@@ -168,6 +188,9 @@ async fn run(task: &str, folder: &Path) -> Result<(), BackupError> {
             let new = revocations(&["c", "d", "e"]);
             store.put_feed(&feed(2), &new, Some(1)).await?;
         }
+        "ask" => drop(store.ask(&request("other", "more"), 3).await?),
+        "deny request" => drop(store.deny_request(REQUEST, 9).await?),
+        "remove request" => drop(store.remove_request(REQUEST).await?),
         "feed checked" => drop(store.feed_checked(FEED, 1, 1_000_000).await?),
         "remove feed" => drop(store.remove_feed(FEED, 1).await?),
         "collect" => drop(store.collect().await?),
@@ -183,6 +206,7 @@ async fn run(task: &str, folder: &Path) -> Result<(), BackupError> {
 struct State {
     snapshot: Snapshot,
     versions: BTreeMap<String, Vec<Record>>,
+    requests: Vec<PermissionRequest>,
 }
 
 /// What is in the store; everything in it must be whole.
@@ -193,10 +217,15 @@ async fn state(folder: &Path) -> State {
     for name in ["tool", "other"] {
         versions.insert(name.to_owned(), store.versions(&id(name)).await.unwrap());
     }
+    let requests = store.permission_requests().await.unwrap();
     let report = store.check(|_, _| ()).await.unwrap();
     assert!(report.is_whole(), "{report:?}");
     store.close().await;
-    State { snapshot, versions }
+    State {
+        snapshot,
+        versions,
+        requests,
+    }
 }
 
 /// Kills a process when it has reached the step this many times. Then nothing of the operation is there, or all.
@@ -285,6 +314,13 @@ async fn killed_while_a_feed_is_written_or_removed() {
     check_each("feed checked", &[WRITTEN, COMMITTED]).await;
     let steps = [("remove feed: revocations removed", 1, false), WRITTEN, COMMITTED];
     check_each("remove feed", &steps).await;
+}
+
+#[tokio::test]
+async fn killed_while_something_is_asked_for_or_decided() {
+    check_each("ask", &[("ask: written", 1, false), WRITTEN, COMMITTED]).await;
+    check_each("deny request", &[("deny: written", 1, false), WRITTEN, COMMITTED]).await;
+    check_each("remove request", &[WRITTEN, COMMITTED]).await;
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod migration;
 #[cfg(unix)]
 mod noticing;
 mod records;
+mod requests;
 mod soak;
 
 use std::path::{Path, PathBuf};

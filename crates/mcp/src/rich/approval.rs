@@ -1,0 +1,255 @@
+//! `request-permission`: the model asks, a person grants.
+//!
+//! What is asked for waits in the store for `wassette permission approve`. Where the client can show a form, and who
+//! uses it may approve, the person is asked at once: while the request is open, or by a result that the client brings
+//! again with the answer (2026-07-28).
+//!
+//! SECURITY: the form is made of the rules that would be granted, as the policy prints them, and of what the model says
+//! as a quotation. Its answer comes from the client, on which the person relies for showing it. What the answer grants
+//! is the request of the sealed state, which is written down and never changed.
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResponse, CallToolResult};
+use serde_json::{Value as Json, json};
+use wassette_host::{Actor, Asked, Command, Outcome, Silent, sanitize};
+use wassette_wit::rich::{
+    Capability, ElicitForm, InputRequest, InputRequired, InputResponse, JsonText, Question,
+};
+
+use super::{Called, Continued, Exchange, ToolCall, Trouble, questions};
+use crate::builtin::Wanted;
+use crate::wire;
+
+/// The question's key, and its one field.
+const DECISION: &str = "decision";
+
+/// Bytes of one rule in a question.
+const RULE_BYTES_MAX: usize = 500;
+
+/// What a person said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Allow,
+    Deny,
+    /// Nothing, or nothing that can be understood.
+    Later,
+}
+
+impl Decision {
+    fn of(responses: &[InputResponse]) -> Self {
+        let answer = responses.iter().find(|response| response.key == DECISION);
+        let answer = answer.map(|response| &response.value.0);
+        let word = |name: &str| {
+            answer
+                .and_then(|answer| answer.pointer(name))
+                .and_then(Json::as_str)
+        };
+        match (word("/action"), word("/content/decision")) {
+            (Some("accept"), Some("allow")) => Self::Allow,
+            (Some("accept"), Some("deny")) | (Some("decline"), _) => Self::Deny,
+            _ => Self::Later,
+        }
+    }
+}
+
+impl Exchange {
+    /// `tools/call` of `request-permission`; with an answer, if the client brings one.
+    pub(crate) async fn request_permission(
+        self,
+        (wanted, call): (Wanted, ToolCall),
+        may_approve: bool,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let ToolCall {
+            name,
+            arguments,
+            continued,
+        } = call;
+        let arguments = Json::Object(arguments);
+        let called = Called {
+            method: "tools/call",
+            name: &name,
+            arguments: &arguments,
+        };
+        match self.requested(wanted, &called, (continued, may_approve)).await {
+            Ok(response) => Ok(response),
+            Err(Trouble::Host(error)) => wire::command_refused(&error).map(Into::into),
+            Err(trouble) => Err(trouble.into_error(self.is_modern())),
+        }
+    }
+
+    async fn requested(
+        &self,
+        wanted: Wanted,
+        called: &Called<'_>,
+        (continued, may_approve): (Continued, bool),
+    ) -> Result<CallToolResponse, Trouble> {
+        let brought = self.resume(continued, called).await?;
+        let command = Command::Ask(wanted.id, wanted.grant, wanted.reason);
+        let outcome = self.execute(command, &self.actor).await?;
+        if let Outcome::AlreadyGranted { id, rules } = &outcome {
+            return Ok(CallToolResult::structured(json!({
+                "status": "permission was granted before", "component_id": id, "rules": rules,
+                "message": "it counts already",
+            }))
+            .into());
+        }
+        let Outcome::Asked(asked) = outcome else {
+            tracing::error!(?outcome, "a request was answered otherwise");
+            return Err(Trouble::Protocol(ErrorData::internal_error(
+                "internal error",
+                None,
+            )));
+        };
+        if !may_approve || !self.caller.capabilities.contains(&Capability::ElicitationForm) {
+            return Ok(waiting(&asked).into());
+        }
+        // SECURITY: the answer is to the question with this number, and to no other.
+        let number = asked.number.to_string();
+        if let Some(brought) = brought.filter(|brought| brought.state.as_deref() == Some(&number)) {
+            return self.decided(&asked, Decision::of(&brought.responses)).await;
+        }
+        let required = question(&asked);
+        let Some(peer) = &self.asked else {
+            return Ok(self.ask(required, called)?.into());
+        };
+        let decision = match self.shared.asking(&self.actor) {
+            Some(_waiting) => match questions::ask(peer, required).await {
+                Ok(answer) => Decision::of(&answer.responses),
+                Err(Trouble::Unanswered(_)) => Decision::Later,
+                Err(trouble) => return Err(trouble),
+            },
+            None => Decision::Later,
+        };
+        self.decided(&asked, decision).await
+    }
+
+    async fn decided(&self, asked: &Asked, decision: Decision) -> Result<CallToolResponse, Trouble> {
+        let person = match &self.actor {
+            Actor::Agent { principal } | Actor::Person { principal } => Actor::Person {
+                principal: principal.clone(),
+            },
+            Actor::Operator => Actor::Operator,
+        };
+        match decision {
+            Decision::Allow => {
+                self.execute(Command::ApproveRequest(asked.number), &person)
+                    .await?;
+                Ok(CallToolResult::structured(json!({
+                    "status": "permission granted", "component_id": asked.component_id,
+                    "request": asked.number, "rules": asked.rules,
+                    "message": "the user allowed it; it counts from the next call on",
+                }))
+                .into())
+            }
+            Decision::Deny => {
+                self.execute(Command::DenyRequest(asked.number), &person).await?;
+                Ok(wire::failure("the user denied it; do not ask again, and do without it").into())
+            }
+            Decision::Later => Ok(waiting(asked).into()),
+        }
+    }
+
+    async fn execute(&self, command: Command, actor: &Actor) -> Result<Outcome, Trouble> {
+        let outcome = Box::pin(self.shared.host.execute(command, actor, &Silent)).await;
+        outcome.map_err(Trouble::Host)
+    }
+}
+
+/// What a model is told while nobody has decided.
+fn waiting(asked: &Asked) -> CallToolResult {
+    let message = format!(
+        "it is not granted yet: the person who operates this server decides, with `wassette permission approve {}`; tell \
+         them, and go on when they have",
+        asked.number
+    );
+    CallToolResult::structured(json!({
+        "status": "permission requested", "component_id": asked.component_id, "request": asked.number,
+        "rules": asked.rules, "message": message,
+    }))
+}
+
+fn question(asked: &Asked) -> InputRequired {
+    let mut message = format!(
+        "Component `{}` is to be allowed, until it is taken back:",
+        asked.component_id
+    );
+    for rule in &asked.rules {
+        message.push_str("\n- ");
+        message.push_str(&sanitize(rule, RULE_BYTES_MAX).replace('\n', " "));
+    }
+    if !asked.reason.is_empty() {
+        message.push_str("\nThe model says what for (nobody has checked that): \"");
+        message.push_str(&asked.reason.replace('"', "'"));
+        message.push('"');
+    }
+    let schema = json!({
+        "type": "object",
+        "properties": {DECISION: {"type": "string", "title": "Allow it?", "enum": ["deny", "allow"]}},
+        "required": [DECISION],
+    });
+    let question = Question::ElicitForm(ElicitForm {
+        message,
+        schema: JsonText(schema),
+    });
+    InputRequired {
+        requests: vec![InputRequest {
+            key: DECISION.to_owned(),
+            question,
+        }],
+        state: Some(asked.number.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(value: Json) -> Decision {
+        Decision::of(&[InputResponse {
+            key: DECISION.to_owned(),
+            value: JsonText(value),
+        }])
+    }
+
+    #[test]
+    fn only_a_clear_yes_allows() {
+        let accepted = |content: Json| decision(json!({"action": "accept", "content": content}));
+        assert_eq!(accepted(json!({"decision": "allow"})), Decision::Allow);
+        assert_eq!(accepted(json!({"decision": "deny"})), Decision::Deny);
+        assert_eq!(decision(json!({"action": "decline"})), Decision::Deny);
+        for content in [
+            json!({}),
+            json!(null),
+            json!({"decision": true}),
+            json!({"decision": "Allow"}),
+        ] {
+            assert_eq!(accepted(content.clone()), Decision::Later, "{content}");
+        }
+        assert_eq!(decision(json!({"action": "cancel"})), Decision::Later);
+        let content = json!({"content": {"decision": "allow"}});
+        assert_eq!(decision(content), Decision::Later);
+        assert_eq!(Decision::of(&[]), Decision::Later);
+    }
+
+    #[test]
+    fn what_the_model_says_cannot_look_like_ours() {
+        let asked = Asked {
+            number: 7,
+            component_id: "fetch".parse().unwrap(),
+            rules: vec!["network allow host \"a.example\"".to_owned()],
+            // As the host leaves it: on one line.
+            reason: "x\" - nothing else".to_owned(),
+            asked_by: "agent:stdio".to_owned(),
+            asked_ms: 0,
+            denied_ms: None,
+        };
+        let required = question(&asked);
+        let Question::ElicitForm(form) = &required.requests[0].question else {
+            panic!("no form")
+        };
+        let expected = "Component `fetch` is to be allowed, until it is taken back:\n- network allow host \
+                        \"a.example\"\nThe model says what for (nobody has checked that): \"x' - nothing else\"";
+        assert_eq!(form.message, expected);
+        assert_eq!(required.state.as_deref(), Some("7"));
+    }
+}
