@@ -252,12 +252,13 @@ impl Target {
         self.paced_load(connections, time, None).await
     }
 
-    /// The same with a pause after each call.
+    /// The same with so long from the begin of a call to that of the next on its connection. What comes late is made up
+    /// for, so that the rate holds.
     pub(crate) async fn paced_load(
         &self,
         connections: usize,
         time: Duration,
-        pause: Option<Duration>,
+        every: Option<Duration>,
     ) -> Result<Vec<f64>> {
         let mut open = Vec::with_capacity(connections);
         for number in 0..connections {
@@ -272,14 +273,15 @@ impl Target {
         let calls = open.into_iter().map(|(mut connection, request)| {
             tokio::spawn(async move {
                 let mut times = Vec::new();
+                let mut ticks = every.map(tokio::time::interval);
                 while Instant::now() < until {
+                    if let Some(ticks) = &mut ticks {
+                        ticks.tick().await;
+                    }
                     let begin = Instant::now();
                     connection.write_all(&request).await?;
                     answer(&mut connection).await?;
                     times.push(begin.elapsed().as_secs_f64() * 1e6);
-                    if let Some(pause) = pause {
-                        tokio::time::sleep(pause).await;
-                    }
                 }
                 anyhow::Ok(times)
             })

@@ -1,6 +1,6 @@
 //! A server over HTTP for long: does it grow?
 //!
-//! Calls go on at a steady rate, without sessions and with new ones each minute, of a plain component and of one that
+//! Calls go on at half of the rate that the same calls reach when nothing holds them back, without sessions and with new ones each minute, of a plain component and of one that
 //! asks for its lists, reports progress and gives resources. What the process holds is printed each minute; more at the
 //! end than after the first two minutes is an error.
 
@@ -24,8 +24,12 @@ const DESCRIPTORS_MORE: usize = 16;
 /// How long calls go on before sessions are made anew.
 const STRETCH: Duration = Duration::from_secs(15);
 
-/// Between two calls on one connection, so that half of the processors is left.
-const PAUSE: Duration = Duration::from_millis(4);
+/// How long calls go on as fast as they can, to learn the peak.
+const PEAK_TIME: Duration = Duration::from_secs(20);
+
+/// Connections for each sort of call, and sorts.
+const CONNECTIONS: usize = 4;
+const SORTS: usize = 4;
 
 /// What to call, and for how long.
 #[derive(Debug, clap::Args)]
@@ -116,12 +120,15 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 
 async fn soak(minutes: u64, server: &Running, address: &str) -> Result<()> {
     let process = server.0.id();
+    let peak = stretch(address, PEAK_TIME, None).await? as f64 / PEAK_TIME.as_secs_f64();
+    let every = Duration::from_secs_f64((CONNECTIONS * SORTS) as f64 / (peak / 2.0));
+    println!("peak: {peak:.0} calls a second; half of it from here on");
     let begin = Instant::now();
     let (mut settled, mut calls) = (None, 0_usize);
     println!("minute  calls      resident kB  descriptors  threads");
     for minute in 1..=minutes {
         while begin.elapsed() < Duration::from_secs(60 * minute) {
-            calls += stretch(address).await?;
+            calls += stretch(address, STRETCH, Some(every)).await?;
         }
         let held = Held::of(process)?;
         println!(
@@ -152,18 +159,21 @@ async fn soak(minutes: u64, server: &Running, address: &str) -> Result<()> {
         settled.threads,
         held.threads
     );
-    println!("{calls} calls in {minutes} minutes; memory {grown:.2} times that of minute {SETTLED}");
+    let rate = calls as f64 / begin.elapsed().as_secs_f64();
+    println!(
+        "{calls} calls in {minutes} minutes, {rate:.0} a second; memory {grown:.2} times that of minute {SETTLED}"
+    );
     Ok(())
 }
 
-/// Some seconds of everything at a time; gives the number of calls.
-async fn stretch(address: &str) -> Result<usize> {
+/// Some seconds of everything at a time, so often on each connection; gives the number of calls.
+async fn stretch(address: &str, time: Duration, every: Option<Duration>) -> Result<usize> {
     let call = |name: &str, arguments: Json| json!({ "name": name, "arguments": arguments });
     let echo = call("kitchen_echo-string", json!({ "v": "hello" }));
     let rich = call("test_multiple_content_types", json!({}));
     // Ids of requests must differ within a session.
     let (one, other) = (session(address).await?, session(address).await?);
-    let targets = [
+    let targets: [Target; SORTS] = [
         Target::new("echo", address, stateless(&echo)),
         Target::new("rich", address, stateless(&rich)),
         Target::new("echo in a session", address, before(&echo, Some(&one))),
@@ -171,7 +181,7 @@ async fn stretch(address: &str) -> Result<usize> {
     ];
     let loads = targets
         .iter()
-        .map(|target| target.paced_load(4, STRETCH, Some(PAUSE)));
+        .map(|target| target.paced_load(CONNECTIONS, time, every));
     let mut calls = 0;
     for times in join_all(loads).await {
         calls += times?.len();
