@@ -143,7 +143,10 @@ impl Exchange {
             }
             Decision::Deny => {
                 self.execute(Command::DenyRequest(asked.number), &person).await?;
-                Ok(wire::failure("the user denied it; do not ask again, and do without it").into())
+                let number = asked.number;
+                let text =
+                    format!("the user denied it (request {number}); do not ask again, and do without it");
+                Ok(wire::failure(text).into())
             }
             Decision::Later => Ok(waiting(asked).into()),
         }
@@ -156,10 +159,12 @@ impl Exchange {
 }
 
 /// What a model is told while nobody has decided.
+///
+/// SECURITY: no command. A model with a shell would run it.
 fn waiting(asked: &Asked) -> CallToolResult {
     let message = format!(
-        "it is not granted yet: the person who operates this server decides, with `wassette permission approve {}`; tell \
-         them, and go on when they have",
+        "it is not granted yet: it waits as request {} for the person who operates this server; tell them, and go on when \
+         they have decided",
         asked.number
     );
     CallToolResult::structured(json!({
