@@ -218,33 +218,51 @@ fn a_person_is_asked_in_a_client_that_can_show_a_form() {
     assert_eq!(audited(&home), expected);
 }
 
+/// What a person answers, and what the model is told then.
+#[track_caller]
+fn answered(result: &Json) -> (Home, Client, Json) {
+    let home = needy();
+    let (mut client, called, question) = asked_in_the_client(&home, wants("GREETING"));
+    answers(&mut client, &question, result);
+    let answer = client.answer(called);
+    assert_eq!(rules(&home), json!([]));
+    (home, client, answer)
+}
+
+#[test]
+fn a_person_who_says_no_in_the_form_denies_it() {
+    let no = json!({"action": "accept", "content": {"decision": "deny"}});
+    let (home, mut client, answer) = answered(&no);
+    assert!(refused(&answer).contains("the user denied it"), "{answer}");
+    let again = client.call("request-permission", wants("GREETING"));
+    assert!(refused(&again).contains("denied this before"), "{again}");
+    assert_eq!(audited(&home)[1], line("permission.deny", "person:stdio", "ok"));
+}
+
+/// Agents that run without a person decline by themselves.
+#[test]
+fn a_form_that_is_declined_denies_nothing_for_good_and_is_not_shown_again() {
+    let (home, mut client, answer) = answered(&json!({"action": "decline"}));
+    assert!(refused(&answer).contains("declined in the client"), "{answer}");
+    let again = client.call("request-permission", wants("GREETING"));
+    assert!(refused(&again).contains("declined in the client"), "{again}");
+    assert!(client.notifications.is_empty(), "{:?}", client.notifications);
+    assert!(audited(&home).iter().all(|(_, actor, _)| actor == "agent:stdio"));
+    let number = pending(&home)[0]["number"].as_u64().unwrap();
+    // Another conversation asks anew.
+    let (mut other, called, question) = asked_in_the_client(&home, wants("GREETING"));
+    answers(&mut other, &question, &json!({"action": "cancel"}));
+    assert_eq!(waits(&other.answer(called)), number);
+    assert_eq!(decide(&home, "approve", number).0, 0);
+}
+
 #[test]
 fn only_a_clear_yes_grants() {
-    let no = json!({"action": "decline"});
-    let deny = json!({"action": "accept", "content": {"decision": "deny"}});
-    for denied in [no, deny] {
-        let home = needy();
-        let (mut client, called, question) = asked_in_the_client(&home, wants("GREETING"));
-        answers(&mut client, &question, &denied);
-        let answer = client.answer(called);
-        assert!(refused(&answer).contains("denied"), "{answer}");
-        let again = client.call("request-permission", wants("GREETING"));
-        assert!(
-            refused(&again).contains("denied this before"),
-            "nobody is asked twice: {again}"
-        );
-        assert_eq!(rules(&home), json!([]));
-        assert_eq!(audited(&home)[1], line("permission.deny", "person:stdio", "ok"));
-    }
     let later = json!({"action": "cancel"});
     let nothing = json!({"action": "accept", "content": {}});
     for undecided in [later, nothing] {
-        let home = needy();
-        let (mut client, called, question) = asked_in_the_client(&home, wants("GREETING"));
-        answers(&mut client, &question, &undecided);
-        let number = waits(&client.answer(called));
-        assert_eq!(rules(&home), json!([]));
-        assert_eq!(decide(&home, "approve", number).0, 0);
+        let (home, _client, answer) = answered(&undecided);
+        assert_eq!(decide(&home, "approve", waits(&answer)).0, 0);
     }
 }
 

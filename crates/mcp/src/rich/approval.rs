@@ -31,6 +31,8 @@ const RULE_BYTES_MAX: usize = 500;
 enum Decision {
     Allow,
     Deny,
+    /// Not to be asked. Agents without a person say that by themselves, so that it denies nothing for good.
+    Decline,
     /// Nothing, or nothing that can be understood.
     Later,
 }
@@ -46,7 +48,8 @@ impl Decision {
         };
         match (word("/action"), word("/content/decision")) {
             (Some("accept"), Some("allow")) => Self::Allow,
-            (Some("accept"), Some("deny")) | (Some("decline"), _) => Self::Deny,
+            (Some("accept"), Some("deny")) => Self::Deny,
+            (Some("decline"), _) => Self::Decline,
             _ => Self::Later,
         }
     }
@@ -108,6 +111,9 @@ impl Exchange {
         if let Some(brought) = brought.filter(|brought| brought.state.as_deref() == Some(&number)) {
             return self.decided(&asked, Decision::of(&brought.responses)).await;
         }
+        if self.shared.is_declined(&self.actor, asked.number) {
+            return self.decided(&asked, Decision::Decline).await;
+        }
         let required = question(&asked);
         let Some(peer) = &self.asked else {
             return Ok(self.ask(required, called)?.into());
@@ -146,6 +152,15 @@ impl Exchange {
                 let number = asked.number;
                 let text =
                     format!("the user denied it (request {number}); do not ask again, and do without it");
+                Ok(wire::failure(text).into())
+            }
+            Decision::Decline => {
+                self.shared.declined(&self.actor, asked.number);
+                let number = asked.number;
+                let text = format!(
+                    "it was declined in the client, and is not granted; do not ask again now. It still waits, as request \
+                     {number}, for the person who operates this server"
+                );
                 Ok(wire::failure(text).into())
             }
             Decision::Later => Ok(waiting(asked).into()),
@@ -221,7 +236,7 @@ mod tests {
         let accepted = |content: Json| decision(json!({"action": "accept", "content": content}));
         assert_eq!(accepted(json!({"decision": "allow"})), Decision::Allow);
         assert_eq!(accepted(json!({"decision": "deny"})), Decision::Deny);
-        assert_eq!(decision(json!({"action": "decline"})), Decision::Deny);
+        assert_eq!(decision(json!({"action": "decline"})), Decision::Decline);
         for content in [
             json!({}),
             json!(null),
