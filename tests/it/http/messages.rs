@@ -142,3 +142,57 @@ fn a_stateless_request_is_of_no_session() {
     ];
     assert_eq!(server.post(&versioned, &ping).status, 404);
 }
+
+/// Sessions are optional for a server, and one that has them may refuse a request without ("SHOULD respond [..] with HTTP 400",
+/// basic/transports of 2025-11-25, "Session Management"): what a client is told of changes, and is asked, has no other way.
+#[test]
+fn a_client_with_a_handshake_cannot_leave_it_out() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let server = Server::open(&home, &[]);
+    let list = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/list"});
+    let params = json!({"name": "add_add", "arguments": {"a": 1, "b": 2}});
+    let call = json!({"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": params});
+    // Without a header a server takes the client for one of 2025-03-26.
+    let versions = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+    let headers: Vec<Vec<_>> = versions
+        .iter()
+        .map(|version| vec![("MCP-Protocol-Version", *version)])
+        .chain([vec![]])
+        .collect();
+    // The body of a refusal "has no id" there.
+    let error = json!({"code": -32600, "message": "Bad Request: Session ID is required"});
+    let refusal = json!({"jsonrpc": "2.0", "id": null, "error": error});
+    for headers in &headers {
+        for message in [&list, &call] {
+            let answer = server.post(headers, message);
+            assert_eq!(
+                (answer.status, answer.message()),
+                (400, refusal.clone()),
+                "{headers:?}"
+            );
+            assert_eq!(answer.header("mcp-session-id"), None, "{answer:?}");
+        }
+        for line in ["GET /mcp", "DELETE /mcp"] {
+            let answer = server.ask(line, headers, b"");
+            assert_eq!(
+                (answer.status, answer.message()),
+                (400, refusal.clone()),
+                "{line} {headers:?}"
+            );
+        }
+    }
+    assert_eq!(told(&home, "call.begin"), 0);
+    let session = server.session(&[]);
+    let answer = server.post(
+        &[
+            ("Mcp-Session-Id", &session),
+            ("MCP-Protocol-Version", "2025-11-25"),
+        ],
+        &call,
+    );
+    assert_eq!(
+        answer.message()["result"]["structuredContent"],
+        json!({"result": 3})
+    );
+}
