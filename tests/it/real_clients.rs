@@ -1,7 +1,7 @@
 //! Other people's MCP clients against the program: what they make of its lists and results, in each era they speak.
 
 use crate::balancer::Balanced;
-use crate::http::Server;
+use crate::http::{Server, told};
 use crate::support::{Client, Home, Ran, guest, root};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -107,6 +107,39 @@ fn inspector_calls() {
         let text = json!([{ "type": "text", "text": "divide-by-zero" }]);
         assert_eq!((code, &printed[0]["result"]["content"]), (5, &text), "{era}");
         assert_eq!(printed[1]["error"]["code"], "tool_is_error", "{era}");
+    }
+}
+
+#[test]
+fn inspector_finds_that_no_call_fails_under_load() {
+    let home = Home::new();
+    home.load(&guest("kitchen"));
+    let server = Server::open(&home, &[]);
+    let url = format!("http://{}/mcp", server.address);
+    let served = [env!("CARGO_BIN_EXE_wassette"), "run"];
+    for target in [&served[..], &["--server-url", &url, "--transport", "http"]] {
+        for era in ["legacy", "modern"] {
+            let mut command = inspector();
+            command
+                .args(target)
+                .args(["--protocol-era", era, "--format", "json"])
+                .args(["--method", "tools/call", "--tool-name", "kitchen_divide"])
+                .args(["--tool-args-json", r#"{"a": 7, "b": -2}"#])
+                .args(["--load", "--load-requests", "300", "--load-concurrency", "16"]);
+            let before = told(&home, "call.end");
+            let ran = run(&home, &mut command);
+            assert_eq!(
+                (ran.code, ran.stderr.as_str()),
+                (0, ""),
+                "{era} {target:?}: {}",
+                ran.stdout
+            );
+            let printed: Json = serde_json::from_str(&ran.stdout).unwrap();
+            // What a call that fails does to its exit code is not said.
+            let counts = ["requests", "ok", "toolErrors", "errors"].map(|name| &printed["result"][name]);
+            assert_eq!(counts, [300, 300, 0, 0], "{era} {target:?}: {printed}");
+            assert_eq!(told(&home, "call.end") - before, 300, "{era} {target:?}");
+        }
     }
 }
 
