@@ -232,7 +232,7 @@ impl Part {
 
 const NODE_HINT: &str = "`npm` is needed: install Node.js 20 or newer (Debian and Ubuntu: `apt-get install nodejs npm`; \
                          macOS: `brew install node`; Windows: `winget install OpenJS.NodeJS.LTS`)";
-const PYTHON_HINT: &str = "Python 3.10 or newer with `venv` is needed (Debian and Ubuntu: `apt-get install python3-venv`; \
+const PYTHON_HINT: &str = "Python 3.11 or newer with `venv` is needed (Debian and Ubuntu: `apt-get install python3-venv`; \
                            macOS: `brew install python`; Windows: `winget install Python.Python.3.13`)";
 
 const REGISTRY_HINT: &str = "A registry and a program that copies between registries are needed (Debian and Ubuntu: `apt-get install \
