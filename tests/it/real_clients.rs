@@ -179,6 +179,8 @@ rounds! {
     typescript_sdk_2_without_a_handshake: typescript("2", "modern");
     python_sdk_with_a_handshake: python("legacy");
     python_sdk_without_a_handshake: python("modern");
+    fast_mcp_with_a_handshake: fast_mcp("legacy");
+    fast_mcp_without_a_handshake: fast_mcp("modern");
 }
 
 /// Calls of the round, each with the result a client must hand on unchanged.
@@ -277,6 +279,12 @@ fn typescript(generation: &str, era: &str) -> Command {
 fn python(era: &str) -> Command {
     let mut command = clean(&installed("WASSETTE_PYTHON"));
     command.arg(script("python.py")).arg(era);
+    command
+}
+
+fn fast_mcp(era: &str) -> Command {
+    let mut command = clean(&installed("WASSETTE_PYTHON"));
+    command.arg(script("fast_mcp.py")).arg(era);
     command
 }
 

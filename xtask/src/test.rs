@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `WASSETTE_GUESTS` | the folder of guests built from this source, `<name>.wasm` each |
 //! | `WASSETTE_NODE_TOOLS` | the `node_modules` folder with the MCP inspector and the official SDK's client |
-//! | `WASSETTE_PYTHON` | the Python that has the official SDK's client |
+//! | `WASSETTE_PYTHON` | the Python that has the official SDK's client, and FastMCP's |
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
 //! modules is a step here, so that their times show: `agents` (other people's agents, driven by a model on this machine), `conformance` (the
