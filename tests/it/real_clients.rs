@@ -181,6 +181,11 @@ rounds! {
     python_sdk_without_a_handshake: python("modern");
     fast_mcp_with_a_handshake: fast_mcp("legacy");
     fast_mcp_without_a_handshake: fast_mcp("modern");
+    rust_sdk_of_2024_11_05: rust("2024-11-05");
+    rust_sdk_of_2025_03_26: rust("2025-03-26");
+    rust_sdk_of_2025_06_18: rust("2025-06-18");
+    rust_sdk_of_2025_11_25: rust("2025-11-25");
+    rust_sdk_of_2026_07_28: rust("2026-07-28");
 }
 
 /// Calls of the round, each with the result a client must hand on unchanged.
@@ -285,6 +290,12 @@ fn python(era: &str) -> Command {
 fn fast_mcp(era: &str) -> Command {
     let mut command = clean(&installed("WASSETTE_PYTHON"));
     command.arg(script("fast_mcp.py")).arg(era);
+    command
+}
+
+fn rust(revision: &str) -> Command {
+    let mut command = clean(&installed("WASSETTE_RUST_CLIENT"));
+    command.arg(revision);
     command
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
     steps.run("wasm targets", || wasm_targets(&cache))?;
     steps.run("JavaScript tools", || javascript(&cache))?;
     steps.run("Python tools", || python(&cache))?;
+    steps.run("client of the Rust SDK", || rust_client(&cache))?;
     steps.run("cargo-deny", || deny.finish(&cache))?;
     steps.summary();
     Ok(())
@@ -162,6 +163,12 @@ impl Toolchain {
         prepend_path(&mut command, &bin);
         command.env_remove("PYTHONHOME").env_remove("PYTHONPATH");
         command
+    }
+
+    /// The MCP client that is made of the official Rust SDK.
+    pub(crate) fn rust_client(&self) -> PathBuf {
+        let name = format!("rust-client{}", std::env::consts::EXE_SUFFIX);
+        rust_client_target(&self.cache).join("debug").join(name)
     }
 
     /// The Zig compiler, for `zig cc`; its own cache lies in the cache folder.
@@ -381,6 +388,20 @@ fn python(cache: &Path) -> Result<()> {
             "the Python package index must be reachable; behind a proxy set `HTTPS_PROXY` or `PIP_INDEX_URL`",
         )
     })
+}
+
+/// Builds the MCP client that is made of the official Rust SDK. It has no stamp: cargo sees by itself that nothing has changed.
+fn rust_client(cache: &Path) -> Result<()> {
+    step::exec(
+        step::cargo()
+            .args(["build", "--quiet", "--locked", "--manifest-path"])
+            .arg(step::root().join("tests/it/clients/rust/Cargo.toml"))
+            .env("CARGO_TARGET_DIR", rust_client_target(cache)),
+    )
+}
+
+fn rust_client_target(cache: &Path) -> PathBuf {
+    cache.join("target").join("rust-client")
 }
 
 /// `cargo-deny`, built beside the other steps because it takes minutes.

@@ -7,6 +7,7 @@
 //! | `WASSETTE_GUESTS` | the folder of guests built from this source, `<name>.wasm` each |
 //! | `WASSETTE_NODE_TOOLS` | the `node_modules` folder with the MCP inspector and the official SDK's client |
 //! | `WASSETTE_PYTHON` | the Python that has the official SDK's client, and FastMCP's |
+//! | `WASSETTE_RUST_CLIENT` | the client made of the official Rust SDK |
 //!
 //! What cannot do without them is the test target `foreign`, which a plain `cargo test` leaves out. Each of its
 //! modules is a step here, so that their times show: `agents` (other people's agents, driven by a model on this machine), `conformance` (the
@@ -94,6 +95,7 @@ fn environment(toolchain: &Toolchain) -> Environment {
         ("WASSETTE_GUESTS", toolchain.built().into()),
         ("WASSETTE_NODE_TOOLS", toolchain.node_modules().into()),
         ("WASSETTE_PYTHON", python.get_program().to_owned()),
+        ("WASSETTE_RUST_CLIENT", toolchain.rust_client().into()),
     ]
 }
 
