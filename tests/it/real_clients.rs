@@ -17,7 +17,7 @@ fn inspector_finds_no_fault_in_a_list() {
         home.load(&guest(name));
     }
     let expected = Client::initialized(&home, &[]).tools();
-    for era in ["legacy", "modern"] {
+    for era in ["legacy", "auto", "modern"] {
         let ran = inspect(&home, era, &["--method", "tools/list", "--strict"]);
         // Everything it has to say about schemas stands there, also what it takes for a trifle.
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{era}");
