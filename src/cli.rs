@@ -368,8 +368,12 @@ pub(crate) enum PermissionCommand {
     },
     /// Denies it, also when it is asked for again.
     Deny {
-        /// Its number, as `permission pending` shows it.
-        number: u64,
+        /// Its number, as `permission pending` shows it; or several.
+        #[arg(required_unless_present = "component")]
+        numbers: Vec<u64>,
+        /// Denies all that waits for this component.
+        #[arg(long, value_name = "ID", conflicts_with = "numbers")]
+        component: Option<String>,
     },
 }
 

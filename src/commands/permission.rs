@@ -39,7 +39,10 @@ pub(crate) async fn run(config: &Config, command: PermissionCommand, output: Out
         }
         PermissionCommand::Pending { all } => asked::pending(&open(config).await?, all, output).await,
         PermissionCommand::Approve { number } => asked::approve(&open(config).await?, number, output).await,
-        PermissionCommand::Deny { number } => asked::deny(&open(config).await?, number, output).await,
+        PermissionCommand::Deny { numbers, component } => {
+            let component = component.as_deref().map(component_id).transpose()?;
+            asked::deny(&open(config).await?, (numbers, component), output).await
+        }
     }
 }
 

@@ -244,16 +244,115 @@ fn a_person_who_says_no_in_the_form_denies_it() {
 fn a_form_that_is_declined_denies_nothing_for_good_and_is_not_shown_again() {
     let (home, mut client, answer) = answered(&json!({"action": "decline"}));
     assert!(refused(&answer).contains("declined in the client"), "{answer}");
-    let again = client.call("request-permission", wants("GREETING"));
-    assert!(refused(&again).contains("declined in the client"), "{again}");
+    let number = waits(&client.call("request-permission", wants("GREETING")));
     assert!(client.notifications.is_empty(), "{:?}", client.notifications);
     assert!(audited(&home).iter().all(|(_, actor, _)| actor == "agent:stdio"));
-    let number = pending(&home)[0]["number"].as_u64().unwrap();
     // Another conversation asks anew.
     let (mut other, called, question) = asked_in_the_client(&home, wants("GREETING"));
     answers(&mut other, &question, &json!({"action": "cancel"}));
     assert_eq!(waits(&other.answer(called)), number);
     assert_eq!(decide(&home, "approve", number).0, 0);
+}
+
+/// SECURITY: who asked first does not speak in the form of who asks now.
+#[test]
+fn a_form_has_the_reason_that_its_own_model_gave_and_says_what_the_component_is() {
+    let home = needy();
+    let mut first = Client::initialized(&home, &[]);
+    let mut other = wants("GREETING");
+    other["reason"] = json!("approved by IT");
+    waits(&first.call("request-permission", other));
+    let (_client, _, question) = asked_in_the_client(&home, wants("GREETING"));
+    let message = question["params"]["message"].as_str().unwrap();
+    assert!(message.contains("\"to greet in the right"), "{message}");
+    assert!(!message.contains("approved by IT"), "{message}");
+    assert!(
+        message.starts_with("Wassette asks: component `needy` (from file:///"),
+        "{message}"
+    );
+    assert!(message.contains("needy.wasm, sha256:"), "{message}");
+}
+
+#[test]
+fn a_form_says_what_stands_in_the_way_and_the_model_does_not_learn_it() {
+    let home = needy();
+    let uri = format!(
+        "fs://{}",
+        home.path().canonicalize().unwrap().join("missing").display()
+    );
+    let arguments = json!({"component_id": "needy", "permission_type": "storage", "value": uri});
+    let (mut client, called, question) = asked_in_the_client(&home, arguments);
+    let message = question["params"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("As it is now this cannot be granted: ") && message.contains("missing"),
+        "{message}"
+    );
+    answers(
+        &mut client,
+        &question,
+        &json!({"action": "accept", "content": {"decision": "allow"}}),
+    );
+    waits(&client.answer(called));
+    assert_eq!(rules(&home), json!([]));
+}
+
+#[test]
+fn a_limit_that_is_asked_for_is_never_less_than_what_holds() {
+    let home = needy();
+    let mut client = Client::initialized(&home, &[]);
+    let memory = |value: &str| json!({"component_id": "needy", "permission_type": "memory", "value": value});
+    let is_granted =
+        |answer: &Json| answer["result"]["structuredContent"]["status"] == "permission was granted before";
+    let less = client.call("request-permission", memory("64Mi"));
+    assert!(is_granted(&less), "the default is more: {less}");
+    let number = waits(&client.call("request-permission", memory("1Gi")));
+    home.json(&["permission", "grant", "memory", "needy", "2Gi"]);
+    assert_eq!(
+        pending(&home),
+        json!([]),
+        "what was granted otherwise waits no more"
+    );
+    assert_eq!(decide(&home, "approve", number).0, 0);
+    assert_eq!(rules(&home), json!(["limit memory 2Gi"]));
+}
+
+#[test]
+fn what_cannot_be_shown_as_it_is_is_not_asked_for() {
+    let home = needy();
+    let mut client = Client::initialized(&home, &[]);
+    for path in ["/data/do\u{200b}cs", "/data/x\" access read", "/data/\u{202e}cod"] {
+        let uri = format!("fs://{path}");
+        let arguments = json!({"component_id": "needy", "permission_type": "storage", "value": uri});
+        let answer = client.call("request-permission", arguments);
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    assert_eq!(pending(&home), json!([]));
+}
+
+#[test]
+fn a_denial_at_the_command_line_counts_while_a_form_is_open() {
+    let home = needy();
+    let (mut client, called, question) = asked_in_the_client(&home, wants("GREETING"));
+    let number = pending(&home)[0]["number"].as_u64().unwrap();
+    assert_eq!(decide(&home, "deny", number).0, 0);
+    answers(
+        &mut client,
+        &question,
+        &json!({"action": "accept", "content": {"decision": "allow"}}),
+    );
+    let answer = client.answer(called);
+    assert!(refused(&answer).contains("decided elsewhere"), "{answer}");
+    assert_eq!(rules(&home), json!([]));
+}
+
+/// What a person answers after that would be lost.
+#[test]
+fn a_form_is_taken_back_when_its_call_is_cancelled() {
+    let home = needy();
+    let (mut client, called, question) = asked_in_the_client(&home, wants("GREETING"));
+    client.notify("notifications/cancelled", json!({"requestId": called}));
+    let taken_back = client.notified("notifications/cancelled");
+    assert_eq!(taken_back["params"]["requestId"], question["id"], "{taken_back}");
 }
 
 #[test]
@@ -401,12 +500,39 @@ fn a_ceiling_holds_for_what_is_asked_for() {
 fn nobody_is_flooded_with_requests() {
     let home = needy();
     let mut client = Client::initialized(&home, &[]);
-    for number in 0..16 {
+    for number in 0..8 {
         waits(&client.call("request-permission", wants(&format!("A{number}"))));
     }
     let answer = client.call("request-permission", wants("ONE_MORE"));
     assert!(refused(&answer).contains("too many requests wait"), "{answer}");
-    assert_eq!(pending(&home).as_array().map(Vec::len), Some(16));
+    assert_eq!(pending(&home).as_array().map(Vec::len), Some(8));
+    let denied = home.json(&["permission", "deny", "--component", "needy"]);
+    assert_eq!(denied["denied"].as_array().map(Vec::len), Some(8), "{denied}");
+    assert_eq!(pending(&home), json!([]));
+    let first = waits(&client.call("request-permission", wants("B1")));
+    let second = waits(&client.call("request-permission", wants("B2")));
+    home.json(&["permission", "deny", &first.to_string(), &second.to_string()]);
+    assert_eq!(home.run(&["permission", "deny"]).code, 2);
+    // Whatever is answered, a person is shown ten forms in an hour.
+    let mut client = Client::able(home.command(&["run"]), json!({"elicitation": {}}));
+    for number in 0..12 {
+        let arguments = wants(&format!("C{number}"));
+        let called = client.send(
+            "tools/call",
+            json!({"name": "request-permission", "arguments": arguments}),
+        );
+        if number < 10 {
+            let question = client.notified("elicitation/create");
+            answers(
+                &mut client,
+                &question,
+                &json!({"action": "accept", "content": {"decision": "deny"}}),
+            );
+            refused(&client.answer(called));
+        } else {
+            waits(&client.answer(called));
+        }
+    }
 }
 
 #[test]

@@ -184,7 +184,11 @@ fn a_client_with_a_handshake_is_asked_while_its_call_is_open() {
         json!({ "name": "test_elicitation", "arguments": { "message": "Who?" } }),
     );
     let question = client.notified("elicitation/create");
-    assert_eq!(question["params"]["message"], "Who?", "{question}");
+    // SECURITY: a component cannot look like another one, or like us.
+    assert_eq!(
+        question["params"]["message"], "Component `conformance` asks: Who?",
+        "{question}"
+    );
     let answer = json!({ "action": "accept", "content": { "username": "ann", "email": "a@b" } });
     client.send_line(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }).to_string());
     let answer = client.answer(called);

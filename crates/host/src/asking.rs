@@ -5,24 +5,27 @@
 //! granted as from the command line, with every check of [`Host::grant`](crate::Host).
 
 use crate::Host;
-use crate::catalog::read_policy;
+use crate::catalog::{Component, read_policy};
 use crate::code::blocking;
 use crate::command::Actor;
 use crate::error::HostError;
-use crate::grant::{placed_all, texts};
+use crate::grant::{changed, placed_all};
 use crate::grantable::{Grantable, grantables, rule_texts};
-use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
+use crate::outcome::{Outcome, PolicyChange};
 use serde::Serialize;
 use std::sync::Arc;
 use wassette_policy::Policy;
-use wassette_store::{ComponentId, NewPermissionRequest, PermissionRequest, StoreError};
+use wassette_store::{ComponentId, Digest, NewPermissionRequest, PermissionRequest, StoreError};
 use wassette_wit::sanitize;
 
 /// Bytes of what a model says a permission is for.
 const REASON_BYTES_MAX: usize = 300;
 
-/// Bytes of who asks.
-const ACTOR_BYTES_MAX: usize = 200;
+/// Bytes of who asks, and of where a component came from.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Bytes of one rule that is asked for. It is shown whole or not asked for.
+const RULE_BYTES_MAX: usize = 400;
 
 /// Attempts to write a request while others change the component's record.
 const ATTEMPTS_MAX: u32 = 8;
@@ -34,6 +37,10 @@ pub struct Asked {
     pub number: u64,
     /// For which component.
     pub component_id: ComponentId,
+    /// Where that came from.
+    pub origin: String,
+    /// Which bytes it is for.
+    pub digest: Digest,
     /// The rules that would be granted.
     pub rules: Vec<String>,
     /// What the model says it is for; not to be believed.
@@ -48,7 +55,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn of(request: PermissionRequest) -> Self {
+    fn of(request: PermissionRequest, origin: &str) -> Self {
         let rules = match read_policy(&request.policy) {
             Ok(policy) => rule_texts(&policy),
             Err(reason) => vec![format!("what it asks for is not understood: {reason}")],
@@ -56,6 +63,8 @@ impl Asked {
         Self {
             number: request.number,
             component_id: request.id,
+            origin: one_line(origin, NAME_BYTES_MAX),
+            digest: request.digest,
             rules,
             reason: request.reason,
             asked_by: request.asked_by,
@@ -66,17 +75,34 @@ impl Asked {
 }
 
 impl Host {
-    /// What models asked for, by number: what waits for a person, and what was denied.
+    /// What models asked for, by number: what waits for a person, and what was denied. Not what was granted otherwise
+    /// since.
     ///
     /// # Errors
     ///
     /// [`HostError::Store`].
     pub async fn asked(&self) -> Result<Vec<Asked>, HostError> {
+        self.refresh().await?;
+        let catalog = self.catalog();
         let requests = self.inner.store.permission_requests().await.map_err(failed)?;
-        Ok(requests.into_iter().map(Asked::of).collect())
+        let asked = requests.into_iter().filter_map(|request| {
+            let known = catalog.component(&request.id);
+            let is_granted = known.is_some_and(|known| self.is_granted(known, &request.policy));
+            (!is_granted).then(|| Asked::of(request, known.map_or("", |known| &known.origin)))
+        });
+        Ok(asked.collect())
     }
 
-    /// Writes down what a model asks for, unless it is granted already.
+    /// Why a request could not be granted now, in words for a person; nothing when it could.
+    ///
+    /// SECURITY: for nobody but the person who is asked: it says which paths there are.
+    pub async fn obstacle(&self, number: u64) -> Option<String> {
+        let possible = async { self.approvable(&self.request(number).await?).await };
+        let error = possible.await.err()?;
+        Some(one_line(&error.to_string(), REASON_BYTES_MAX))
+    }
+
+    /// Writes down what a model asks for, unless it is granted already. The answer has the reason that was given now.
     ///
     /// SECURITY: asks nothing of the disk. A model must not learn here which paths there are.
     pub(crate) async fn ask(
@@ -85,18 +111,19 @@ impl Host {
         grant: &Grantable,
         (reason, actor): (&str, &Actor),
     ) -> Result<Outcome, HostError> {
+        check_shown(grant)?;
         let wanted = grant.granted_to(&Policy::empty())?;
+        // As a person reads it in our own quotation marks.
+        let reason = one_line(reason, REASON_BYTES_MAX).replace('"', "'");
+        let asked_by = one_line(&actor.to_string(), NAME_BYTES_MAX);
         let mut attempt = 1;
-        let request = loop {
+        let (request, origin) = loop {
             self.refresh().await?;
             let catalog = self.catalog();
             let known = catalog.component(id);
             let known = known.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
-            let policy = read_policy(&known.policy_text).map_err(|reason| HostError::Policy {
-                id: id.clone(),
-                reason,
-            })?;
-            let next = grant.granted_to(&policy)?;
+            let policy = policy_of(id, &known.policy_text)?;
+            let next = self.raised(grant, &policy)?;
             if next == policy {
                 let rules = grant.texts();
                 let id = id.clone();
@@ -107,12 +134,12 @@ impl Host {
                 id: id.clone(),
                 digest: known.digest,
                 policy: wanted.print(),
-                reason: one_line(reason, REASON_BYTES_MAX),
-                asked_by: one_line(&actor.to_string(), ACTOR_BYTES_MAX),
+                reason: reason.clone(),
+                asked_by: asked_by.clone(),
                 asked_ms: self.now_ms(),
             };
             match self.inner.store.ask(&request, known.epoch).await {
-                Ok(request) => break request,
+                Ok(request) => break (request, known.origin.clone()),
                 Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(StoreError::TooMany { .. }) => return Err(HostError::TooManyRequests),
                 Err(source) => return Err(failed(source)),
@@ -124,30 +151,31 @@ impl Host {
             });
         }
         tracing::info!(component = %id, number = request.number, "a permission is asked for");
-        Ok(Outcome::Asked(Asked::of(request)))
+        // SECURITY: who asked first does not speak in the form of who asks now.
+        Ok(Outcome::Asked(Asked {
+            reason,
+            asked_by,
+            ..Asked::of(request, &origin)
+        }))
     }
 
     /// Grants what was asked for, to the version for which it was.
-    pub(crate) async fn approve_request(&self, number: u64) -> Result<Outcome, HostError> {
+    pub(crate) async fn approve_request(&self, number: u64, actor: &Actor) -> Result<Outcome, HostError> {
         let request = self.request(number).await?;
-        let id = &request.id;
-        let damaged = |reason| HostError::Request {
-            id: id.clone(),
-            reason,
-        };
-        let wanted = read_policy(&request.policy).map_err(damaged)?;
-        let protection = Arc::clone(&self.inner.protection);
-        let placed = {
-            let wanted = wanted.clone();
-            blocking(move || placed_all(&wanted, &protection)).await??
-        };
-        // SECURITY: whoever asks may also be able to make links. A person approves the place that they read.
-        if placed != wanted {
-            return Err(HostError::LeadsElsewhere {
-                rules: rule_texts(&placed),
-            });
+        // Whoever sits at the command line has the last word; a form may have been open when they denied it.
+        if request.denied_ms.is_some() && *actor != Actor::Operator {
+            return Err(HostError::DeniedBefore { number });
         }
-        let grants = grantables(&wanted);
+        let id = &request.id;
+        let grants = self.approvable(&request).await?;
+        let next = |policy: &Policy| -> Result<Policy, HostError> {
+            let mut next = policy.clone();
+            for grant in &grants {
+                next = self.raised(grant, &next)?;
+            }
+            self.check_ceiling(&next)?;
+            Ok(next)
+        };
         let is_changed = self
             .write(id, |record| {
                 if record.digest != request.digest {
@@ -156,37 +184,21 @@ impl Host {
                         id: id.clone(),
                     });
                 }
-                let mut policy = read_policy(&record.policy).map_err(|reason| HostError::Policy {
-                    id: id.clone(),
-                    reason,
-                })?;
-                for grant in &grants {
-                    policy = grant.granted_to(&policy)?;
-                }
-                self.check_ceiling(&policy)?;
-                Ok(policy.print())
+                Ok(next(&policy_of(id, &record.policy)?)?.print())
             })
             .await?;
         // It is granted. A request that stays asks for nothing more.
         if let Err(error) = self.inner.store.remove_request(number).await {
             tracing::warn!(%error, number, "the request that was approved is still listed");
         }
+        let rules = grants.iter().flat_map(Grantable::texts).collect();
+        let mut outcome = changed(id, PolicyChange::Granted, rules, is_changed);
         let catalog = self.catalog();
-        let policy = catalog.component(id).and_then(|known| known.policy());
-        let mut changed = PolicyChanged {
-            id: id.clone(),
-            change: PolicyChange::Granted,
-            rules: rule_texts(&wanted),
-            denied_by: Vec::new(),
-            unused: Vec::new(),
-            is_changed,
-        };
-        if let Some(policy) = policy {
-            let rules = grants.iter().filter_map(Grantable::rule);
-            changed.denied_by = rules.flat_map(|rule| texts(&policy.denials_of(rule))).collect();
-            changed.unused = texts(&policy.unused_secrets());
+        let policy = catalog.component(id).and_then(Component::policy);
+        for rule in grants.iter().filter_map(Grantable::rule) {
+            outcome.add_of(rule, policy);
         }
-        Ok(Outcome::Policy(changed))
+        Ok(Outcome::Policy(outcome))
     }
 
     /// Notes that a person denied it.
@@ -198,7 +210,7 @@ impl Host {
             return Err(HostError::UnknownRequest { number });
         }
         request.denied_ms = Some(now);
-        Ok(Outcome::Denied(Asked::of(request)))
+        Ok(Outcome::Denied(Asked::of(request, "")))
     }
 
     async fn request(&self, number: u64) -> Result<PermissionRequest, HostError> {
@@ -206,14 +218,122 @@ impl Host {
         let found = requests.into_iter().find(|request| request.number == number);
         found.ok_or(HostError::UnknownRequest { number })
     }
+
+    /// What a request would grant, when it can be granted. Asks the disk.
+    async fn approvable(&self, request: &PermissionRequest) -> Result<Vec<Grantable>, HostError> {
+        let damaged = |reason| HostError::Request {
+            id: request.id.clone(),
+            reason,
+        };
+        let wanted = read_policy(&request.policy).map_err(damaged)?;
+        let protection = Arc::clone(&self.inner.protection);
+        let placed = {
+            let wanted = wanted.clone();
+            blocking(move || placed_all(&wanted, &protection)).await??
+        };
+        // SECURITY: whoever asks may also be able to make links. A person approves the place that they read.
+        if placed == wanted {
+            Ok(grantables(&wanted))
+        } else {
+            Err(HostError::LeadsElsewhere {
+                rules: rule_texts(&placed),
+            })
+        }
+    }
+
+    /// A policy and one grant more. A limit that is asked for is never less than what holds.
+    fn raised(&self, grant: &Grantable, policy: &Policy) -> Result<Policy, HostError> {
+        match grant {
+            Grantable::Rule(_) => grant.granted_to(policy),
+            Grantable::Limits(wanted) => {
+                let more = wanted.beyond(policy.limits(), &self.inner.config.limits);
+                Grantable::Limits(more).granted_to(policy)
+            }
+        }
+    }
+
+    /// Whether a component was granted what a request asks for, meanwhile.
+    fn is_granted(&self, component: &Component, wanted: &str) -> bool {
+        let (Some(policy), Ok(wanted)) = (component.policy(), read_policy(wanted)) else {
+            return false;
+        };
+        let mut grants = grantables(&wanted).into_iter();
+        grants.all(|grant| self.raised(&grant, policy).is_ok_and(|next| next == *policy))
+    }
+}
+
+fn policy_of(id: &ComponentId, text: &str) -> Result<Policy, HostError> {
+    read_policy(text).map_err(|reason| HostError::Policy {
+        id: id.clone(),
+        reason,
+    })
+}
+
+/// Refuses what could not be shown to a person as it is.
+///
+/// SECURITY: what is invisible, turned around or cut off would be approved unseen. A path with a quotation mark could end
+/// ours and go on with words of its own.
+fn check_shown(grant: &Grantable) -> Result<(), HostError> {
+    let path = grant.storage().map(|rule| rule.pattern().to_string());
+    let is_quoted = path.is_some_and(|path| path.contains('"'));
+    let rules = grant.texts();
+    let mut shown = rules.iter().map(|rule| one_line(rule, RULE_BYTES_MAX) == *rule);
+    if is_quoted || !shown.all(|is_whole| is_whole) {
+        return Err(HostError::NotShown {
+            rules: rules.join(", "),
+        });
+    }
+    Ok(())
 }
 
 /// SECURITY: stands beside our own words before a person, and must not look like another line of them.
 fn one_line(text: &str, bytes_max: usize) -> String {
-    let words: Vec<_> = text.split_whitespace().collect();
+    // The blank pattern of Braille is wide and empty, and no white space.
+    let is_gap = |c: char| c.is_whitespace() || c == '\u{2800}';
+    let words: Vec<_> = text.split(is_gap).filter(|word| !word.is_empty()).collect();
     sanitize(&words.join(" "), bytes_max)
 }
 
 fn failed(source: StoreError) -> HostError {
     HostError::Store { source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grantable::peer;
+    use wassette_policy::{Effect, Grant, NetworkRule, StorageRule, StorageSpec};
+
+    fn storage(path: &str) -> Grantable {
+        let spec = StorageSpec {
+            uri: format!("fs://{path}"),
+            access: Some(vec!["read".to_owned(), "write".to_owned()]),
+            ..StorageSpec::default()
+        };
+        Grant::Storage(StorageRule::new(Effect::Allow, &spec, None).expect("a rule")).into()
+    }
+
+    #[test]
+    fn what_cannot_be_shown_as_it_is_cannot_be_asked_for() {
+        for path in ["/data/papers", "/data/my papers", "/Größe/日本"] {
+            assert!(check_shown(&storage(path)).is_ok(), "{path}");
+        }
+        let long = format!("/data/{}", "n".repeat(400));
+        for path in [
+            "/data/do\u{200b}cs",
+            "/data/\u{202e}cod",
+            "/data/x\" access read",
+            "/data/a\u{2800}\u{2800}b",
+            "/data/a  b",
+            &long,
+        ] {
+            let refused = check_shown(&storage(path));
+            assert!(
+                matches!(refused, Err(HostError::NotShown { .. })),
+                "{path}: {refused:?}"
+            );
+        }
+        let host = NetworkRule::new(Effect::Allow, &peer("xn--bcher-kva.example")).expect("a rule");
+        assert!(check_shown(&Grant::Network(host).into()).is_ok());
+    }
 }

@@ -275,7 +275,7 @@ impl Host {
             Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
             Command::Reset(id) => self.reset(&id, actor).await,
             Command::Ask(id, grant, reason) => self.ask(&id, &grant, (&reason, actor)).await,
-            Command::ApproveRequest(number) => self.approve_request(number).await,
+            Command::ApproveRequest(number) => self.approve_request(number, actor).await,
             Command::DenyRequest(number) => self.deny_request(number).await,
             Command::Attach(id, policy) => self.attach(&id, *policy).await,
             Command::Present(name, present) => self.present(&name, present).await,

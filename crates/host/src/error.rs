@@ -402,6 +402,12 @@ pub enum HostError {
         /// What it would be where it leads.
         rules: Vec<String>,
     },
+    /// A person could not be shown what is asked for.
+    #[error("what is asked for cannot be shown to a person as it is: {}", sanitize(.rules, NAME_BYTES_MAX))]
+    NotShown {
+        /// What it is.
+        rules: String,
+    },
     /// Nobody would read more.
     #[error("too many requests wait for a person already")]
     TooManyRequests,
@@ -541,6 +547,7 @@ impl HostError {
             | Self::NoRegistry { .. }
             | Self::Packages { .. }
             | Self::Rule(_)
+            | Self::NotShown { .. }
             | Self::Grant(_) => ErrorKind::Invalid,
             Self::NoVersion { .. } => ErrorKind::NotFound,
             Self::NotAllowed { .. }
@@ -578,10 +585,7 @@ impl HostError {
         match self {
             Self::UnknownTool { .. } => Some("`wassette tool list` shows what there is"),
             Self::UnknownComponent { .. } => Some("`wassette component list` shows what there is"),
-            Self::UnknownRequest { .. } | Self::TooManyRequests => {
-                Some("`wassette permission pending` shows what was asked for")
-            }
-            Self::DeniedBefore { .. } => Some("`wassette permission approve <n>` grants it all the same"),
+            Self::UnknownRequest { .. } => Some("`wassette permission pending` shows what was asked for"),
             Self::LeadsElsewhere { .. } => {
                 Some("grant it there with `wassette permission grant storage` if that is what you want")
             }
@@ -653,6 +657,10 @@ impl HostError {
             | Self::MissingArgument { .. }
             | Self::NoCompletion
             | Self::NoDescription
+            // A model reads these, and no operator.
+            | Self::DeniedBefore { .. }
+            | Self::TooManyRequests
+            | Self::NotShown { .. }
             | Self::NoList { .. }
             | Self::List { .. }
             | Self::Taken { by: None, .. }
@@ -736,6 +744,7 @@ impl HostError {
             | Self::DeniedBefore { .. }
             | Self::OtherVersion { .. }
             | Self::TooManyRequests
+            | Self::NotShown { .. }
             | Self::Request { .. }
             | Self::Feed { .. }
             | Self::NotAllowed { .. }

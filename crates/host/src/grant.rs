@@ -28,9 +28,8 @@ impl Host {
         let catalog = self.catalog();
         let mut outcome = changed(id, PolicyChange::Granted, grant.texts(), is_changed);
         let policy = catalog.component(id).and_then(|known| known.policy());
-        if let (Grantable::Rule(rule), Some(policy)) = (&grant, policy) {
-            outcome.denied_by = texts(&policy.denials_of(rule));
-            outcome.unused = texts(&policy.unused_secrets());
+        if let Grantable::Rule(rule) = &grant {
+            outcome.add_of(rule, policy);
         }
         Ok(Outcome::Policy(outcome))
     }
@@ -234,7 +233,22 @@ impl Host {
     }
 }
 
-fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_changed: bool) -> PolicyChanged {
+impl PolicyChanged {
+    /// Adds what keeps a rule that was granted from counting, all or in part.
+    pub(crate) fn add_of(&mut self, rule: &Grant, policy: Option<&Policy>) {
+        if let Some(policy) = policy {
+            self.denied_by.extend(texts(&policy.denials_of(rule)));
+            self.unused = texts(&policy.unused_secrets());
+        }
+    }
+}
+
+pub(crate) fn changed(
+    id: &ComponentId,
+    change: PolicyChange,
+    rules: Vec<String>,
+    is_changed: bool,
+) -> PolicyChanged {
     PolicyChanged {
         id: id.clone(),
         change,
@@ -245,7 +259,7 @@ fn changed(id: &ComponentId, change: PolicyChange, rules: Vec<String>, is_change
     }
 }
 
-pub(crate) fn texts(rules: &[impl ToString]) -> Vec<String> {
+fn texts(rules: &[impl ToString]) -> Vec<String> {
     rules.iter().map(ToString::to_string).collect()
 }
 

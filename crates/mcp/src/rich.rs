@@ -8,6 +8,7 @@ mod answers;
 mod approval;
 mod caller;
 mod content;
+mod forms;
 mod questions;
 mod seal;
 mod tasks;
@@ -29,6 +30,7 @@ pub(crate) use content::{
     capabilities, completion, failure, missing_capabilities, no_resource, prompt, prompt_arguments, resource,
     rich_tool, template,
 };
+pub(crate) use forms::Forms;
 pub(crate) use seal::{BadState, Binding, Seal};
 pub(crate) use tasks::Tasks;
 
@@ -218,7 +220,7 @@ impl Exchange {
         missing.sort_unstable();
         missing.dedup();
         if missing.is_empty() {
-            Ok(required)
+            Ok(questions::named(required, self.caller.component.as_ref()))
         } else {
             Err(Trouble::Missing(missing))
         }
@@ -279,16 +281,20 @@ impl Exchange {
         self.shared.seal().map_err(Trouble::Host)
     }
 
-    fn binding(&self, called: &Called<'_>) -> Binding {
-        let principal = match &self.actor {
+    /// Whose request it is.
+    fn principal(&self) -> &str {
+        match &self.actor {
             Actor::Operator => "operator",
             Actor::Agent { principal } | Actor::Person { principal } => principal,
-        };
+        }
+    }
+
+    fn binding(&self, called: &Called<'_>) -> Binding {
         let catalog = self.shared.host.catalog();
         let id = self.caller.component.as_ref();
         let component = id.and_then(|id| catalog.component(id));
         let component = component.map_or_else(String::new, |it| format!("{}@{}", it.id, it.digest));
-        Binding::new((principal, &component), called)
+        Binding::new((self.principal(), &component), called)
     }
 }
 

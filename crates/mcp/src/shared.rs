@@ -25,7 +25,7 @@ use crate::calls::Begin;
 use crate::listing::Listing;
 use crate::message::PROTOCOL_VERSION;
 use crate::process::ProcessName;
-use crate::rich::{Seal, Tasks};
+use crate::rich::{Forms, Seal, Tasks};
 use crate::wire;
 
 /// How often the store is looked at for changes of other processes, while a client wants to hear of them.
@@ -45,9 +45,6 @@ const ASKING_ALL_MAX: usize = 512;
 /// States of one principal that are taken within a while. Each is remembered in the store, for all.
 const RESUMED_MAX: usize = 5_000;
 const RESUMED_EVERY: Duration = Duration::from_secs(600);
-
-/// How long nobody is asked what they declined.
-const DECLINED_TIME: Duration = Duration::from_secs(3600);
 
 /// A place among those that wait for a person, while it lives.
 #[derive(Debug)]
@@ -120,8 +117,7 @@ pub(crate) struct Shared {
     asking: Mutex<HashMap<Actor, usize>>,
     /// How many states of each principal were taken, since when.
     resumed: Mutex<HashMap<Actor, (Instant, usize)>>,
-    /// Which requests of permissions were declined in whose client, and when.
-    declined: Mutex<HashMap<(Actor, u64), Instant>>,
+    pub(crate) forms: Forms,
     pub(crate) tasks: Tasks,
     seal: OnceLock<Seal>,
 }
@@ -152,7 +148,7 @@ impl Shared {
             told: Mutex::default(),
             asking: Mutex::default(),
             resumed: Mutex::default(),
-            declined: Mutex::default(),
+            forms: Forms::default(),
             tasks: Tasks::new(process),
             seal: OnceLock::new(),
         })
@@ -224,22 +220,6 @@ impl Shared {
             .or_insert_with(|| (Instant::now(), 0));
         *count += 1;
         *count <= RESUMED_MAX
-    }
-
-    /// Remembers that a request of a permission was declined in a client. There are only so many requests.
-    pub(crate) fn declined(&self, actor: &Actor, number: u64) {
-        let mut declined = self.declined.lock().unwrap_or_else(PoisonError::into_inner);
-        declined.retain(|_, since| since.elapsed() < DECLINED_TIME);
-        declined
-            .entry((actor.clone(), number))
-            .or_insert_with(Instant::now);
-    }
-
-    /// Whether a request was declined in this one's client a while ago.
-    pub(crate) fn is_declined(&self, actor: &Actor, number: u64) -> bool {
-        let declined = self.declined.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = declined.get(&(actor.clone(), number));
-        since.is_some_and(|since| since.elapsed() < DECLINED_TIME)
     }
 
     pub(crate) fn signals(&self) -> broadcast::Receiver<Signal> {

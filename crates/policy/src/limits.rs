@@ -422,6 +422,17 @@ impl LimitSettings {
         Self(joined)
     }
 
+    /// Those of these limits that allow more than what `own` and the defaults allow together.
+    #[must_use]
+    pub fn beyond(&self, own: &Self, defaults: &Limits) -> Self {
+        let now = own.effective(defaults, None);
+        let more = self.0.iter().filter(|(key, wanted)| {
+            // Without an amount there is no bound.
+            now.amount(**key).is_some_and(|now| wanted.exceeds(now))
+        });
+        Self(more.map(|(key, wanted)| (*key, *wanted)).collect())
+    }
+
     /// The limits that are set higher than in the ceiling. A rate is higher when it accepts more calls in the
     /// long run, and also when it accepts more at once.
     pub fn exceeding<'a>(&'a self, ceiling: &'a Self) -> impl Iterator<Item = LimitKey> + 'a {

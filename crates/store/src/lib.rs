@@ -57,7 +57,7 @@ pub use reference::{
 };
 pub use request::{
     DENIED_MAX, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX, REQUESTS_ALL_MAX,
-    REQUESTS_MAX,
+    REQUESTS_MAX, REQUESTS_OF_ONE_MAX,
 };
 pub use revocation::{
     CHECKED_INTERVAL_MS, DOCUMENT_BYTES_MAX, FEEDS_MAX, Feed, NewFeed, NewRevocation, OPERATOR,

@@ -5,6 +5,9 @@ use crate::{ComponentId, Digest, Expected, Store, StoreError};
 /// Most requests of one component that wait for a person. Nobody reads more.
 pub const REQUESTS_MAX: usize = 16;
 
+/// Most of them that are of one who asks.
+pub const REQUESTS_OF_ONE_MAX: usize = 8;
+
 /// Most requests of all components that wait.
 pub const REQUESTS_ALL_MAX: usize = 256;
 
@@ -21,7 +24,7 @@ pub struct PermissionRequest {
     pub number: u64,
     /// For which component.
     pub id: ComponentId,
-    /// Which bytes that was: what a person allows one version is not for another.
+    /// Which bytes that was. A request for one version is not approved for another.
     pub digest: Digest,
     /// What is asked for, as a policy that the store does not read.
     pub policy: String,

@@ -5,7 +5,10 @@ use crate::exit::Exit;
 use crate::output::{Output, shown, table};
 use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wassette_host::{Asked, Command, Host, Outcome};
+use wassette_host::{Asked, Command, ComponentId, Host, Outcome};
+
+/// Characters of a digest in a table.
+const DIGEST_CHARS: usize = 19;
 
 pub(super) async fn pending(host: &Host, all: bool, output: Output) -> Result<(), Exit> {
     let mut asked = host.asked().await?;
@@ -19,21 +22,42 @@ pub(super) async fn approve(host: &Host, number: u64, output: Output) -> Result<
     print(&outcome, ("requested", json!({"request": number})), output)
 }
 
-pub(super) async fn deny(host: &Host, number: u64, output: Output) -> Result<(), Exit> {
-    let Outcome::Denied(asked) = execute(host, Command::DenyRequest(number)).await? else {
-        return Err(Exit::failed(anyhow::anyhow!("a denial answered otherwise")));
-    };
+/// Denies the requests of these numbers, or all that wait for a component.
+pub(super) async fn deny(
+    host: &Host,
+    (mut numbers, component): (Vec<u64>, Option<ComponentId>),
+    output: Output,
+) -> Result<(), Exit> {
+    if let Some(id) = component {
+        let asked = host.asked().await?.into_iter();
+        let waiting = asked.filter(|request| request.denied_ms.is_none() && request.component_id == id);
+        numbers = waiting.map(|request| request.number).collect();
+    }
+    let mut denied = Vec::new();
+    for number in numbers {
+        let Outcome::Denied(asked) = execute(host, Command::DenyRequest(number)).await? else {
+            return Err(Exit::failed(anyhow::anyhow!("a denial answered otherwise")));
+        };
+        denied.push(asked);
+    }
+    let list = |asked: &Asked| json!({"request": asked.number, "component_id": asked.component_id, "rules": asked.rules});
     let data = json!({
-        "status": "permission denied", "request": number, "component_id": asked.component_id, "rules": asked.rules,
+        "status": "permission denied", "denied": denied.iter().map(list).collect::<Vec<_>>(),
         "message": "the model is told so when it asks for the same again",
     });
     output.print(&data, |_| {
-        let rules = asked.rules.iter().map(|rule| format!("\n  {}", shown(rule)));
-        let rules: String = rules.collect();
-        format!(
-            "denied to {}, also when it is asked for again{rules}",
-            asked.component_id
-        )
+        if denied.is_empty() {
+            return "nothing is asked for".to_owned();
+        }
+        let line = |asked: &Asked| {
+            let rules: Vec<_> = asked.rules.iter().map(|rule| shown(rule)).collect();
+            format!(
+                "denied to {}, also when it is asked for again: {}",
+                asked.component_id,
+                rules.join(", ")
+            )
+        };
+        denied.iter().map(line).collect::<Vec<_>>().join("\n")
     })
 }
 
@@ -54,7 +78,17 @@ fn people(asked: &[Asked]) -> String {
         let rules: Vec<_> = request.rules.iter().map(|rule| shown(rule)).collect();
         [
             request.number.to_string(),
-            request.component_id.to_string(),
+            format!(
+                "{}\n{}\n{}",
+                request.component_id,
+                shown(&request.origin),
+                request
+                    .digest
+                    .to_string()
+                    .chars()
+                    .take(DIGEST_CHARS)
+                    .collect::<String>()
+            ),
             rules.join("\n"),
             reason,
             shown(&request.asked_by),

@@ -74,6 +74,10 @@ fn grant(arguments: &JsonObject) -> Result<Grantable, String> {
             };
             StorageRule::new(Effect::Allow, &spec, None).map(Grant::Storage)
         }
+        // Reads harmless, and is every host there is.
+        "network" if value.ends_with("/0") => {
+            return Err("invalid arguments: `/value`: ask for the host that is needed".to_owned());
+        }
         "network" => NetworkRule::new(Effect::Allow, &peer(value)).map(Grant::Network),
         "environment-variable" => EnvironmentRule::new(value, None).map(Grant::Environment),
         "secret" => {
@@ -183,6 +187,10 @@ mod tests {
             (
                 json!({"permission_type": "network", "value": "a.example", "host": "x"}),
                 "`/host`: only for",
+            ),
+            (
+                json!({"permission_type": "network", "value": "0.0.0.0/0"}),
+                "the host that is needed",
             ),
             (
                 json!({"permission_type": "everything", "value": "*"}),

@@ -132,19 +132,32 @@ impl Gate {
         }
     }
 
+    /// Refuses an answer, or another message that is no request, with a token that may not approve what was asked.
+    fn permit_answer(&self, caller: &Caller) -> Result<(), Refusal> {
+        let session = caller
+            .session
+            .as_ref()
+            .filter(|_| matches!(caller.home, Home::Here));
+        if session.is_none_or(|session| self.sessions.may_answer(session, &caller.principal)) {
+            return Ok(());
+        }
+        Err(self.lacks(Scope::ApprovePermissions, None))
+    }
+
     /// Refuses what the principal's token does not allow.
     fn permit(&self, principal: &Principal, id: &RequestId, request: &ClientRequest) -> Result<(), Refusal> {
         let Some(scope) = needed(request).filter(|scope| !principal.may(*scope)) else {
             return Ok(());
         };
+        Err(self.lacks(scope, Some(id)))
+    }
+
+    fn lacks(&self, scope: Scope, id: Option<&RequestId>) -> Refusal {
         let reason = format!("the token lacks the scope `{}`", scope.name());
-        let mut response = refused(
-            StatusCode::FORBIDDEN,
-            Some(id),
-            &ErrorData::invalid_request(reason, None),
-        );
+        let error = ErrorData::invalid_request(reason, None);
+        let mut response = refused(StatusCode::FORBIDDEN, id, &error);
         self.challenge(&mut response, Some("insufficient_scope"), &[scope]);
-        Err(response)
+        response
     }
 }
 
@@ -280,7 +293,7 @@ fn caller(
     let home = Home::of(endpoint, session.as_deref(), came_to);
     if let (Some(id), Home::Here) = (&session, &home) {
         let local = endpoint.local_id(id).ok_or_else(no_session)?.to_owned();
-        if !endpoint.gate.sessions.is_of(&local, principal.name()) {
+        if !endpoint.gate.sessions.is_of(&local, &principal) {
             return Err(no_session());
         }
         let header = HeaderValue::from_str(&local).map_err(|_| no_session())?;
@@ -310,6 +323,7 @@ async fn posted(
     let mut caller = caller(endpoint, &mut parts, &wish, (principal, came_to))?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
     let Wish::Request(request) = wish else {
+        gate.permit_answer(&caller)?;
         return Ok(caller.passed(endpoint, parts, bytes).await);
     };
     let JsonRpcRequest { id, request, .. } = *request;
@@ -361,7 +375,7 @@ async fn open(
     let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok());
     if let Some(session) = session.and_then(|id| endpoint.local_id(id)) {
         gate.sessions
-            .own(session, caller.principal.name(), priming::is_known(version));
+            .own(session, &caller.principal, priming::is_known(version));
     }
     Ok(if priming::is_known(version) {
         response

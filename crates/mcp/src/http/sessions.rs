@@ -14,6 +14,8 @@ use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError,
 };
 
+use super::access::{Principal, Scope};
+
 /// A session that says nothing for so long is over. A client that comes back makes a new one.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
@@ -35,6 +37,8 @@ struct Owned {
     used: Instant,
     /// Whether its client knows events without a message.
     knows_priming: bool,
+    /// Whether somebody uses it who may approve, so that what is answered in it may be an approval.
+    approves: bool,
     /// The requests that are being answered.
     answering: HashSet<RequestId>,
 }
@@ -99,9 +103,10 @@ impl Sessions {
     }
 
     /// Says whose session this is, once it is made.
-    pub(super) fn own(&self, id: &str, owner: &Arc<str>, knows_priming: bool) {
+    pub(super) fn own(&self, id: &str, owner: &Principal, knows_priming: bool) {
         let owned = Owned {
-            owner: Arc::clone(owner),
+            owner: Arc::clone(owner.name()),
+            approves: owner.may(Scope::ApprovePermissions),
             used: Instant::now(),
             knows_priming,
             answering: HashSet::new(),
@@ -115,13 +120,26 @@ impl Sessions {
     }
 
     /// Whether somebody may use a session, which is then used. One that is not there is nobody's.
-    pub(super) fn is_of(&self, id: &str, owner: &str) -> bool {
+    pub(super) fn is_of(&self, id: &str, principal: &Principal) -> bool {
         let mut owners = self.owners();
-        let Some(owned) = owners.get_mut(id).filter(|owned| *owned.owner == *owner) else {
+        let Some(owned) = owners
+            .get_mut(id)
+            .filter(|owned| owned.owner == *principal.name())
+        else {
             return false;
         };
         owned.used = Instant::now();
+        owned.approves |= principal.may(Scope::ApprovePermissions);
         true
+    }
+
+    /// Whether this token may answer what is asked in a session.
+    ///
+    /// SECURITY: the library gives an answer to whoever asked, and does not say with which token it came.
+    pub(super) fn may_answer(&self, id: &str, principal: &Principal) -> bool {
+        let owners = self.owners();
+        let approves = owners.get(id).is_some_and(|owned| owned.approves);
+        !approves || principal.may(Scope::ApprovePermissions)
     }
 
     /// Notes that a request is being answered.

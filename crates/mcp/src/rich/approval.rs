@@ -11,7 +11,7 @@
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult};
 use serde_json::{Value as Json, json};
-use wassette_host::{Actor, Asked, Command, Outcome, Silent, sanitize};
+use wassette_host::{Actor, Asked, Command, HostError, Outcome, PolicyChanged, Silent};
 use wassette_wit::rich::{
     Capability, ElicitForm, InputRequest, InputRequired, InputResponse, JsonText, Question,
 };
@@ -23,8 +23,8 @@ use crate::wire;
 /// The question's key, and its one field.
 const DECISION: &str = "decision";
 
-/// Bytes of one rule in a question.
-const RULE_BYTES_MAX: usize = 500;
+/// Characters of a digest in a question.
+const DIGEST_CHARS: usize = 19;
 
 /// What a person said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Exchange {
         if let Outcome::AlreadyGranted { id, rules } = &outcome {
             return Ok(CallToolResult::structured(json!({
                 "status": "permission was granted before", "component_id": id, "rules": rules,
-                "message": "it counts already",
+                "message": "it is granted already",
             }))
             .into());
         }
@@ -111,10 +111,15 @@ impl Exchange {
         if let Some(brought) = brought.filter(|brought| brought.state.as_deref() == Some(&number)) {
             return self.decided(&asked, Decision::of(&brought.responses)).await;
         }
-        if self.shared.is_declined(&self.actor, asked.number) {
-            return self.decided(&asked, Decision::Decline).await;
+        if !self
+            .shared
+            .forms
+            .show(&self.actor, &asked.component_id, asked.number)
+        {
+            return Ok(waiting(&asked).into());
         }
-        let required = question(&asked);
+        let obstacle = self.shared.host.obstacle(asked.number).await;
+        let required = question(&asked, obstacle.as_deref());
         let Some(peer) = &self.asked else {
             return Ok(self.ask(required, called)?.into());
         };
@@ -130,47 +135,58 @@ impl Exchange {
     }
 
     async fn decided(&self, asked: &Asked, decision: Decision) -> Result<CallToolResponse, Trouble> {
-        let person = match &self.actor {
-            Actor::Agent { principal } | Actor::Person { principal } => Actor::Person {
-                principal: principal.clone(),
-            },
-            Actor::Operator => Actor::Operator,
-        };
-        match decision {
-            Decision::Allow => {
-                self.execute(Command::ApproveRequest(asked.number), &person)
-                    .await?;
-                Ok(CallToolResult::structured(json!({
-                    "status": "permission granted", "component_id": asked.component_id,
-                    "request": asked.number, "rules": asked.rules,
-                    "message": "the user allowed it; it counts from the next call on",
-                }))
-                .into())
-            }
-            Decision::Deny => {
-                self.execute(Command::DenyRequest(asked.number), &person).await?;
-                let number = asked.number;
-                let text =
-                    format!("the user denied it (request {number}); do not ask again, and do without it");
-                Ok(wire::failure(text).into())
-            }
+        let number = asked.number;
+        let command = match decision {
+            Decision::Allow => Command::ApproveRequest(number),
+            Decision::Deny => Command::DenyRequest(number),
             Decision::Decline => {
-                self.shared.declined(&self.actor, asked.number);
-                let number = asked.number;
                 let text = format!(
                     "it was declined in the client, and is not granted; do not ask again now. It still waits, as request \
                      {number}, for the person who operates this server"
                 );
-                Ok(wire::failure(text).into())
+                return Ok(wire::failure(text).into());
             }
-            Decision::Later => Ok(waiting(asked).into()),
-        }
+            Decision::Later => return Ok(waiting(asked).into()),
+        };
+        let person = Actor::Person {
+            principal: self.principal().to_owned(),
+        };
+        let text = match Box::pin(self.shared.host.execute(command, &person, &Silent)).await {
+            Ok(Outcome::Policy(changed)) => return Ok(granted(asked, &changed).into()),
+            Ok(_) => format!("the user denied it (request {number}); do not ask again, and do without it"),
+            Err(HostError::UnknownRequest { .. } | HostError::DeniedBefore { .. }) => {
+                format!("request {number} was decided elsewhere meanwhile; get-policy says what holds")
+            }
+            // The person was told before, and the model is not to learn which paths there are.
+            Err(HostError::Protected(_) | HostError::LeadsElsewhere { .. }) => {
+                return Ok(waiting(asked).into());
+            }
+            Err(error) => return Err(Trouble::Host(error)),
+        };
+        Ok(wire::failure(text).into())
     }
 
     async fn execute(&self, command: Command, actor: &Actor) -> Result<Outcome, Trouble> {
         let outcome = Box::pin(self.shared.host.execute(command, actor, &Silent)).await;
         outcome.map_err(Trouble::Host)
     }
+}
+
+/// What a model is told when the person has allowed it.
+fn granted(asked: &Asked, changed: &PolicyChanged) -> CallToolResult {
+    let mut message = "the user allowed it; it counts from the next call on".to_owned();
+    for rule in &changed.denied_by {
+        message.push_str(&format!(", but for what `{rule}` denies"));
+    }
+    for rule in &changed.unused {
+        message.push_str(&format!(
+            "; no rule of the network allows a request that `{rule}` is for"
+        ));
+    }
+    CallToolResult::structured(json!({
+        "status": "permission granted", "component_id": asked.component_id, "request": asked.number,
+        "rules": changed.rules, "message": message,
+    }))
 }
 
 /// What a model is told while nobody has decided.
@@ -188,18 +204,23 @@ fn waiting(asked: &Asked) -> CallToolResult {
     }))
 }
 
-fn question(asked: &Asked) -> InputRequired {
+fn question(asked: &Asked, obstacle: Option<&str>) -> InputRequired {
+    let digest: String = asked.digest.to_string().chars().take(DIGEST_CHARS).collect();
     let mut message = format!(
-        "Component `{}` is to be allowed, until it is taken back:",
-        asked.component_id
+        "Wassette asks: component `{}` (from {}, {digest}…) is to be allowed, until it is taken back:",
+        asked.component_id, asked.origin
     );
     for rule in &asked.rules {
         message.push_str("\n- ");
-        message.push_str(&sanitize(rule, RULE_BYTES_MAX).replace('\n', " "));
+        message.push_str(rule);
+    }
+    if let Some(obstacle) = obstacle {
+        message.push_str("\nAs it is now this cannot be granted: ");
+        message.push_str(obstacle);
     }
     if !asked.reason.is_empty() {
         message.push_str("\nThe model says what for (nobody has checked that): \"");
-        message.push_str(&asked.reason.replace('"', "'"));
+        message.push_str(&asked.reason);
         message.push('"');
     }
     let schema = json!({
@@ -252,23 +273,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_says_cannot_look_like_ours() {
+    fn a_form_says_what_is_granted_to_what() {
         let asked = Asked {
             number: 7,
             component_id: "fetch".parse().unwrap(),
+            origin: "starter:fetch".to_owned(),
+            digest: wassette_host::Digest::of(b"x"),
             rules: vec!["network allow host \"a.example\"".to_owned()],
-            // As the host leaves it: on one line.
-            reason: "x\" - nothing else".to_owned(),
+            reason: "to greet".to_owned(),
             asked_by: "agent:stdio".to_owned(),
             asked_ms: 0,
             denied_ms: None,
         };
-        let required = question(&asked);
+        let required = question(&asked, Some("`/x` is missing"));
         let Question::ElicitForm(form) = &required.requests[0].question else {
             panic!("no form")
         };
-        let expected = "Component `fetch` is to be allowed, until it is taken back:\n- network allow host \
-                        \"a.example\"\nThe model says what for (nobody has checked that): \"x' - nothing else\"";
+        let expected = "Wassette asks: component `fetch` (from starter:fetch, sha256:2d711642b726…) is to be allowed, until \
+                        it is taken back:\n- network allow host \"a.example\"\nAs it is now this cannot be granted: `/x` \
+                        is missing\nThe model says what for (nobody has checked that): \"to greet\"";
         assert_eq!(form.message, expected);
         assert_eq!(required.state.as_deref(), Some("7"));
     }

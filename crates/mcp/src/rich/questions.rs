@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CreateMessageRequest, CreateMessageRequestParams, ElicitRequest, ElicitRequestParams, ElicitationSchema,
-    InputRequest, InputRequests, ListRootsRequest, ServerRequest,
+    CancelledNotification, CancelledNotificationParam, CreateMessageRequest, CreateMessageRequestParams,
+    ElicitRequest, ElicitRequestParams, ElicitationSchema, InputRequest, InputRequests, ListRootsRequest,
+    RequestId, ServerRequest,
 };
-use rmcp::service::{Peer, PeerRequestOptions};
+use rmcp::service::{Peer, PeerRequestOptions, RequestHandle};
 use serde::Deserialize;
-use wassette_wit::rich::{InputRequest as Asked, InputRequired, Question, Resume};
+use wassette_host::ComponentId;
+use wassette_wit::rich::{ElicitForm, ElicitUrl, InputRequest as Asked, InputRequired, Question, Resume};
 use wassette_wit::sanitize;
 
 use super::{Trouble, response};
@@ -46,6 +48,21 @@ pub(super) fn check(required: &InputRequired) -> Result<(), &'static str> {
         }
     }
     Ok(())
+}
+
+/// The same questions, with who asks before what they say.
+///
+/// SECURITY: clients say that the server asks. A component must not be able to look like another one, or like us.
+pub(super) fn named(mut required: InputRequired, component: Option<&ComponentId>) -> InputRequired {
+    let name = component.map_or_else(|| "A component".to_owned(), |id| format!("Component `{id}`"));
+    for request in &mut required.requests {
+        if let Question::ElicitForm(ElicitForm { message, .. })
+        | Question::ElicitUrl(ElicitUrl { message, .. }) = &mut request.question
+        {
+            *message = format!("{name} asks: {message}");
+        }
+    }
+    required
 }
 
 pub(super) fn requests(asked: Vec<Asked>) -> Result<InputRequests, Trouble> {
@@ -106,7 +123,10 @@ pub(super) async fn ask(peer: &Peer<RoleServer>, required: InputRequired) -> Res
         let unanswered =
             |error: rmcp::ServiceError| Trouble::Unanswered(sanitize(&error.to_string(), KEY_BYTES_MAX));
         let sent = peer.send_request_with_option(server_request(request(question)?)?, options);
-        let answer = sent.await.map_err(unanswered)?.await_response().await;
+        let sent = sent.await.map_err(unanswered)?;
+        let mut open = Open::of(&sent);
+        let answer = sent.await_response().await;
+        open.is_answered = true;
         let answer = serde_json::to_value(answer.map_err(unanswered)?);
         let answer = answer.map_err(|error| Trouble::Unanswered(error.to_string()))?;
         responses.push(response((key, answer)));
@@ -115,6 +135,39 @@ pub(super) async fn ask(peer: &Peer<RoleServer>, required: InputRequired) -> Res
         responses,
         state: required.state,
     })
+}
+
+/// A question that is before a person. When nobody waits for its answer any more, the client is told so: what they answer
+/// then would be lost.
+struct Open {
+    peer: Peer<RoleServer>,
+    id: RequestId,
+    is_answered: bool,
+}
+
+impl Open {
+    fn of(sent: &RequestHandle<RoleServer>) -> Self {
+        Self {
+            peer: sent.peer.clone(),
+            id: sent.id.clone(),
+            is_answered: false,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let reason = "the call that asked has ended".to_owned();
+        let params = CancelledNotificationParam::new(Some(self.id.clone()), Some(reason));
+        let cancelled = CancelledNotification::new(params);
+        let peer = self.peer.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { drop(peer.send_notification(cancelled.into()).await) });
+        }
+    }
 }
 
 fn server_request(request: InputRequest) -> Result<ServerRequest, Trouble> {
@@ -131,7 +184,7 @@ fn server_request(request: InputRequest) -> Result<ServerRequest, Trouble> {
 mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
-    use wassette_wit::rich::{ElicitForm, ElicitUrl, JsonText};
+    use wassette_wit::rich::JsonText;
 
     fn asked(keys: &[&str]) -> InputRequired {
         let request = |key: &&str| Asked {

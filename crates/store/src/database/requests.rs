@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Database, count};
-use crate::request::{DENIED_MAX, REQUESTS_ALL_MAX, REQUESTS_MAX};
+use crate::request::{DENIED_MAX, REQUESTS_ALL_MAX, REQUESTS_MAX, REQUESTS_OF_ONE_MAX};
 use crate::{ComponentId, Expected, NewPermissionRequest, PermissionRequest, StoreError, failpoint};
 
 impl Database {
@@ -62,7 +62,7 @@ impl Database {
         if let Some(same) = same {
             return self.permission_request(&same);
         }
-        self.require_place(&mut transaction, &request.id).await?;
+        self.require_place(&mut transaction, request).await?;
         sqlx::query(
             "INSERT INTO permission_request (number, id, digest, policy, reason, asked_by, asked_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -102,17 +102,19 @@ impl Database {
     async fn require_place(
         &self,
         transaction: &mut SqliteConnection,
-        id: &ComponentId,
+        request: &NewPermissionRequest,
     ) -> Result<(), StoreError> {
-        let (own, all): (i64, i64) = sqlx::query_as(
-            "SELECT count(CASE WHEN id = $1 THEN 1 END), count(*) FROM permission_request \
-             WHERE denied_ms IS NULL",
+        let (of_one, own, all): (i64, i64, i64) = sqlx::query_as(
+            "SELECT count(CASE WHEN id = $1 AND asked_by = $2 THEN 1 END), count(CASE WHEN id = $1 THEN 1 END), \
+             count(*) FROM permission_request WHERE denied_ms IS NULL",
         )
-        .bind(id.as_str())
+        .bind(request.id.as_str())
+        .bind(&request.asked_by)
         .fetch_one(transaction)
         .await
         .map_err(|error| self.error(error))?;
         let places = [
+            (of_one, "requests of one who asks", REQUESTS_OF_ONE_MAX),
             (own, "requests of one component that wait", REQUESTS_MAX),
             (all, "requests that wait", REQUESTS_ALL_MAX),
         ];

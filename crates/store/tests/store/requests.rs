@@ -104,7 +104,8 @@ async fn only_so_many_wait_and_only_for_what_is_there() {
         let name = format!("a{component}");
         let epoch = load(&store, &name, b"one", Expected::Absent).await.unwrap();
         for number in 0..REQUESTS_MAX {
-            let request = request(&name, b"one", &number.to_string());
+            let mut request = request(&name, b"one", &number.to_string());
+            request.asked_by = format!("agent:{}", number % 2);
             store.ask(&request, epoch).await.unwrap();
             asked += 1;
         }
