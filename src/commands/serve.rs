@@ -11,7 +11,7 @@ use crate::output::{note, shown};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
@@ -96,7 +96,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
 /// Lets other processes that serve the same store reach this one. Without that it serves alone.
 #[cfg(unix)]
 async fn join(config: &Config) -> (Option<Membership>, Option<Listener>, Option<Socket>) {
-    match crate::others::join(&config.component_dir.value).await {
+    match crate::others::join(&config.component_dir.value, SystemTime::now()).await {
         Ok((membership, listener, file)) => (Some(membership), Some(listener), Some(file)),
         Err(error) => {
             note(&format!(
@@ -172,7 +172,7 @@ async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Soc
         .with_hint("leave them away: only this user reaches the socket; a proxy before it may do TLS")),
         #[cfg(unix)]
         Place::Socket(path) => {
-            let bound = crate::socket::bind(path);
+            let bound = crate::socket::bind(path, SystemTime::now());
             let listener = bound.and_then(|(listener, file)| Ok((Listener::unix(listener)?, Some(file))));
             listener.map_err(|error| {
                 let path = path.display().to_string();
