@@ -308,7 +308,7 @@ fn diff((a, b): (&str, &str), diff: &PolicyDiff, output: Output) -> Result<(), E
     let limits: Vec<_> = diff
         .limits
         .iter()
-        .map(|change| json!({"limit": change.key.name(), "before": change.before, "after": change.after}))
+        .map(|change| json!({"limit": change.words(), "before": change.before, "after": change.after}))
         .collect();
     let data = json!({
         "a": a, "b": b, "relation": diff.relation, "added": diff.added, "removed": diff.removed, "limits": limits,
@@ -329,7 +329,7 @@ fn diff_people((a, b): (&str, &str), diff: &PolicyDiff) -> String {
     let or_default = |text: &Option<String>| text.clone().unwrap_or_else(|| "the default".to_owned());
     lines.extend(diff.limits.iter().map(|change| {
         let (before, after) = (or_default(&change.before), or_default(&change.after));
-        format!("~ limit {}: {before} -> {after}", change.key.name())
+        format!("~ limit {}: {before} -> {after}", change.words())
     }));
     lines.join("\n")
 }

@@ -149,14 +149,14 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
             grants.push(Grant::Storage(StorageRule::new(Effect::Allow, &spec, None)?));
         }
         GrantKind::Network => {
-            let alone = NetworkRule::new(Effect::Allow, &peer(name));
-            let named = alone.as_ref().ok().map(NetworkRule::peer);
+            let alone = NetworkRule::new(Effect::Allow, &peer(name))?;
             let rules = policy
                 .into_iter()
                 .flat_map(|policy| policy.network(Effect::Allow));
-            let meant = rules.filter(|rule| Some(rule.peer()) == named);
+            // Each rule once: what it means alone may be granted as well.
+            let meant = rules.filter(|rule| rule.peer() == alone.peer() && **rule != alone);
             grants.extend(meant.cloned().map(Grant::Network));
-            grants.push(Grant::Network(alone?));
+            grants.push(Grant::Network(alone));
         }
         GrantKind::EnvironmentVariable => {
             grants.push(Grant::Environment(EnvironmentRule::new(name, None)?));
@@ -249,6 +249,8 @@ mod tests {
             ]
         );
         assert_eq!(left("10.0.0.0/8").len(), 3);
+        let grants = revocable(Some(&policy), GrantKind::Network, "localhost").expect("a host");
+        assert_eq!(grants.len(), 2, "{grants:?}");
         assert!(
             revocable(Some(&policy), GrantKind::Storage, "/x")
                 .is_err_and(|e| e.to_string().contains("fs://"))

@@ -76,6 +76,20 @@ pub struct LimitChange {
     pub after: Option<String>,
 }
 
+impl LimitChange {
+    /// Its key, and which of the two where two limits have one key.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        if self.key == LimitKey::Cpu {
+            return "cpu time";
+        }
+        if self.key == LimitKey::CpuShare {
+            return "cpu share";
+        }
+        self.key.name()
+    }
+}
+
 /// What is different between two policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyDiff {

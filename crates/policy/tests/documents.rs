@@ -159,6 +159,11 @@ fn a_hint_says_what_to_write_instead() {
             "write `[delete]`",
         ),
         ("version:\"1.0\"", "a key is followed by a colon and a space"),
+        ("version: \"1.0\"\nversion: \"1.0\"", "leave one of the two out"),
+        (
+            "version: \"1.0\"\npermissions: {tools: {deny: [a], deny: [b]}}",
+            "write both lists under one key",
+        ),
         (
             "version: \"1.0\"\npermissions: storage",
             "its keys are `storage`, `filesystem`, `network`, `environment`, `secrets`, `tools`, `resources`",

@@ -341,9 +341,7 @@ impl<'t> Reader<'t> {
             self.check_key(&key, style, span)?;
             let key = key.into_owned();
             if !keys.insert(key.clone()) {
-                return Err(at
-                    .error(format!("the key `{}` is there twice", shown(&key)))
-                    .hint("write both lists under one key"));
+                return Err(twice(&entries, &key, at));
             }
             let colon = self.end;
             let (event, span) = self.next()?;
@@ -383,6 +381,17 @@ impl<'t> Reader<'t> {
         }
         Ok(())
     }
+}
+
+/// A key that is there already. Two lists can become one; of two texts one is meant.
+fn twice(entries: &[Entry], key: &str, at: Position) -> ParsePolicyError {
+    let first = entries.iter().find(|entry| entry.key == key);
+    let hint = match first.map(|entry| &entry.value.value) {
+        Some(Value::List(_) | Value::Map(_)) => "write both lists under one key",
+        Some(Value::Null | Value::Plain(_) | Value::Quoted(_)) | None => "leave one of the two out",
+    };
+    at.error(format!("the key `{}` is there twice", shown(key)))
+        .hint(hint)
 }
 
 /// Whether nothing is written where the grammar wants a value.

@@ -253,6 +253,13 @@ fn amounts_are_exact_or_refused() {
 }
 
 #[test]
+fn the_two_limits_under_one_key_are_told_apart_when_they_change() {
+    let changed = policy(&[]).diff(&policy(&["limit cpu 2s", "limit cpu 500m", "limit memory 1Mi"]));
+    let words: Vec<_> = changed.limits.iter().map(crate::LimitChange::words).collect();
+    assert_eq!(words, ["memory", "cpu time", "cpu share"]);
+}
+
+#[test]
 fn a_limit_has_one_name() {
     for key in LimitKey::ALL {
         let of_name = LimitKey::from_name(key.name()).unwrap();
