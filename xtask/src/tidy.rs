@@ -8,6 +8,7 @@ mod dependencies;
 mod digests;
 mod hosts;
 mod links;
+mod locks;
 mod source;
 
 use crate::step;
@@ -103,8 +104,7 @@ impl Repository {
 /// When there is a finding, or the repository cannot be read.
 pub(crate) fn run() -> Result<()> {
     let repository = Repository::read(step::root())?;
-    let mut findings = dependencies::check(&metadata()?);
-    findings.extend(check(&repository));
+    let mut findings = check_all(&repository, &metadata()?);
     findings.sort();
     for finding in &findings {
         println!("{finding}");
@@ -114,6 +114,13 @@ pub(crate) fn run() -> Result<()> {
         1 => bail!("tidy: 1 finding"),
         many => bail!("tidy: {many} findings"),
     }
+}
+
+fn check_all(repository: &Repository, metadata: &serde_json::Value) -> Vec<Finding> {
+    let mut findings = dependencies::check(metadata);
+    findings.extend(locks::check(repository, metadata));
+    findings.extend(check(repository));
+    findings
 }
 
 /// All rules that need nothing but the files.
@@ -156,8 +163,7 @@ mod tests {
     #[test]
     fn this_repository_is_tidy() {
         let repository = Repository::read(step::root()).unwrap();
-        let mut findings = dependencies::check(&metadata().unwrap());
-        findings.extend(check(&repository));
+        let findings = check_all(&repository, &metadata().unwrap());
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert!(
             lines.is_empty(),

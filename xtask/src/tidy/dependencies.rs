@@ -193,13 +193,13 @@ fn manifest_path(metadata: &Json, package: &Json) -> String {
     relative.trim_start_matches('/').to_owned()
 }
 
-fn array<'a>(json: &'a Json, field: &str) -> &'a [Json] {
+pub(super) fn array<'a>(json: &'a Json, field: &str) -> &'a [Json] {
     json.get(field)
         .and_then(Json::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
-fn string<'a>(json: &'a Json, field: &str) -> &'a str {
+pub(super) fn string<'a>(json: &'a Json, field: &str) -> &'a str {
     json.get(field).and_then(Json::as_str).unwrap_or_default()
 }
 
