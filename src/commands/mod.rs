@@ -11,6 +11,7 @@ pub(crate) mod issuer;
 pub(crate) mod manifest;
 pub(crate) mod permission;
 pub(crate) mod policy;
+mod ready;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod secret;

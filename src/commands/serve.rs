@@ -2,7 +2,7 @@
 
 use super::run::{builtins, server_options};
 use super::stop::stopped;
-use super::{issuer, manifest, variables};
+use super::{issuer, ready, variables};
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -11,7 +11,6 @@ use crate::output::{note, shown};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
@@ -32,9 +31,6 @@ const SESSIONS_MAX: usize = 1_000;
 
 /// Bytes of one message, as over standard input.
 const BODY_BYTES_MAX: usize = 4 << 20;
-
-/// How long until a manifest that could not be applied is tried again.
-const RETRY_TIME: Duration = Duration::from_secs(30);
 
 /// The file of a socket, where there are any.
 #[cfg(unix)]
@@ -86,17 +82,22 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
         admin,
         processes,
     };
-    let loading = load(config, args, &host, &server);
+    let loading = async {
+        if let Some(file) = &args.run.manifest {
+            ready::loaded(config, &host, file).await;
+        }
+        tokio::join!(ready::told(&host, &server), host.follow_feeds()).1
+    };
     tokio::select! {
         served = server.serve(listeners, stop) => served.map_err(Exit::failed),
-        never = async { loading.await; host.follow_feeds().await } => match never {},
+        never = loading => match never {},
     }
 }
 
 /// Lets other processes that serve the same store reach this one. Without that it serves alone.
 #[cfg(unix)]
 async fn join(config: &Config) -> (Option<Membership>, Option<Listener>, Option<Socket>) {
-    match crate::others::join(&config.component_dir.value, SystemTime::now()).await {
+    match crate::others::join(&config.component_dir.value, std::time::SystemTime::now()).await {
         Ok((membership, listener, file)) => (Some(membership), Some(listener), Some(file)),
         Err(error) => {
             note(&format!(
@@ -110,21 +111,6 @@ async fn join(config: &Config) -> (Option<Membership>, Option<Listener>, Option<
 #[cfg(not(unix))]
 async fn join(_config: &Config) -> (Option<Membership>, Option<Listener>, Option<Socket>) {
     (None, None, None)
-}
-
-/// Loads what the manifest says, and only then is ready. What cannot be had now may be had later.
-async fn load(config: &Config, args: &ServeArgs, host: &Host, server: &HttpServer) {
-    if let Some(file) = &args.run.manifest {
-        while let Err(exit) = manifest::apply_before(config, host, file).await {
-            let _code = exit.report();
-            note(&format!(
-                "not ready: the manifest is tried again in {} s",
-                RETRY_TIME.as_secs()
-            ));
-            tokio::time::sleep(RETRY_TIME).await;
-        }
-    }
-    server.ready();
 }
 
 /// Where to listen: what is typed, else what the environment says as platforms set it, else this machine only.
@@ -172,7 +158,7 @@ async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Soc
         .with_hint("leave them away: only this user reaches the socket; a proxy before it may do TLS")),
         #[cfg(unix)]
         Place::Socket(path) => {
-            let bound = crate::socket::bind(path, SystemTime::now());
+            let bound = crate::socket::bind(path, std::time::SystemTime::now());
             let listener = bound.and_then(|(listener, file)| Ok((Listener::unix(listener)?, Some(file))));
             listener.map_err(|error| {
                 let path = path.display().to_string();

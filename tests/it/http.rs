@@ -16,6 +16,7 @@ mod faults;
 mod load;
 mod messages;
 mod oauth;
+mod ready;
 mod server;
 
 #[test]

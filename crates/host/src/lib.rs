@@ -21,6 +21,7 @@ mod feed;
 mod grant;
 mod grantable;
 mod inspect;
+mod intact;
 mod load;
 mod locked;
 mod outcome;

@@ -36,7 +36,8 @@ use wassette_host::Host;
 pub use crate::builtin::Builtin;
 pub use crate::http::{
     Access, AccountLimits, Connection, ENDPOINT, FetchKeys, HttpOptions, HttpServer, Issuer, IssuerError,
-    Listener, Listeners, Membership, Names, Others, ParseNameError, ParseTokenError, TlsError, Token,
+    Listener, Listeners, Membership, Names, Others, ParseNameError, ParseTokenError, Readiness, TlsError,
+    Token,
 };
 pub use crate::process::ProcessName;
 pub use crate::rich::tool_result_json;

@@ -77,18 +77,19 @@ impl Blobs {
 
     /// Reads the bytes with this digest piece by piece and checks them; says how many there are. Blocks.
     pub(crate) fn verify(&self, digest: &Digest) -> Result<u64, StoreError> {
-        self.stream(digest, fs::read_pieces)
+        self.stream(digest, error::READ, fs::read_pieces)
     }
 
     /// Copies the blob to another such folder, durably but for its name, and checks it. Blocks.
     pub(crate) fn copy(&self, digest: &Digest, folder: &Path) -> Result<u64, StoreError> {
         let target = folder.join(digest.hex());
-        self.stream(digest, |path, piece| fs::copy(path, &target, piece))
+        self.stream(digest, "copy", |path, piece| fs::copy(path, &target, piece))
     }
 
     fn stream(
         &self,
         digest: &Digest,
+        action: &'static str,
         read: impl FnOnce(&Path, &mut dyn FnMut(&[u8])) -> io::Result<u64>,
     ) -> Result<u64, StoreError> {
         let path = self.path(digest);
@@ -98,7 +99,7 @@ impl Blobs {
             if source.kind() == io::ErrorKind::NotFound {
                 return StoreError::NoBlob(*digest);
             }
-            StoreError::io("copy", &path, source)
+            StoreError::io(action, &path, source)
         })?;
         if builder.finish() != *digest {
             return Err(StoreError::DamagedBlob { path });

@@ -184,6 +184,16 @@ impl Store {
         blocking(move || blobs.get(&digest)).await?
     }
 
+    /// Checks that the bytes with this digest are there, piece by piece: they are not kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::blob`].
+    pub async fn verify(&self, digest: &Digest) -> Result<(), StoreError> {
+        let (blobs, digest) = (self.0.blobs.clone(), *digest);
+        blocking(move || blobs.verify(&digest).map(drop)).await?
+    }
+
     /// Reads all records, revocations and feeds as of one moment.
     ///
     /// # Errors

@@ -22,8 +22,7 @@ mod refusal;
 mod router;
 mod sessions;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -84,10 +83,21 @@ pub(crate) struct Endpoint {
     pub(crate) metrics: Arc<metrics::Metrics>,
     /// None where there are no other processes.
     pub(crate) membership: Option<Membership>,
-    /// Whether what should be loaded is loaded.
-    pub(crate) is_ready: AtomicBool,
+    /// Whether requests should be sent here.
+    pub(crate) readiness: Mutex<Readiness>,
     /// Cancelled as soon as no new requests are wanted.
     pub(crate) stopping: CancellationToken,
+}
+
+/// Whether requests should be sent to a server. They are answered in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// What should be loaded is not loaded yet, or not verified.
+    Loading,
+    /// Bytes of components are missing or damaged.
+    Broken,
+    /// They should.
+    Ready,
 }
 
 /// A server that is made and does not listen yet.
@@ -116,7 +126,7 @@ impl std::fmt::Debug for HttpServer {
 }
 
 impl HttpServer {
-    /// Makes a server, which is not ready until [`Self::ready`] says so.
+    /// Makes a server, which is not ready until [`Self::tell`] says so.
     pub fn new(host: Host, options: ServerOptions, http: HttpOptions) -> Self {
         let (ended, closed) = (CancellationToken::new(), CancellationToken::new());
         let process = http.membership.as_ref().map(|membership| membership.name.clone());
@@ -148,7 +158,7 @@ impl HttpServer {
             service,
             metrics,
             membership: http.membership,
-            is_ready: AtomicBool::new(false),
+            readiness: Mutex::new(Readiness::Loading),
             stopping: ended.clone(),
         };
         Self {
@@ -159,11 +169,10 @@ impl HttpServer {
         }
     }
 
-    /// Says that what should be loaded is loaded, which `/ready` tells.
-    pub fn ready(&self) {
-        self.endpoint
-            .is_ready
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+    /// Says whether requests should be sent here, which `/ready` tells.
+    pub fn tell(&self, readiness: Readiness) {
+        let told = self.endpoint.readiness.lock();
+        *told.unwrap_or_else(PoisonError::into_inner) = readiness;
     }
 
     /// Serves until `stop` is done, then answers what was asked, for a few seconds.

@@ -1,7 +1,6 @@
 //! Which path is answered by what.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,7 +9,7 @@ use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{any, get, post};
 use serde_json::json;
 
-use super::{ENDPOINT, Endpoint, gate, origin, others};
+use super::{ENDPOINT, Endpoint, Readiness, gate, origin, others};
 
 /// What `/metrics` is written in (OpenMetrics 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -78,16 +77,19 @@ async fn ready(State(endpoint): State<Arc<Endpoint>>) -> Response {
     if endpoint.stopping.is_cancelled() {
         return unready("stopping\n");
     }
-    if !endpoint.is_ready.load(Ordering::Relaxed) {
+    let readiness = *endpoint.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+    if readiness == Readiness::Loading {
         return unready("loading\n");
     }
-    match endpoint.shared.host().refresh().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            unready("the store cannot be read\n")
-        }
+    // Also of a server that is broken: it looks at its components again when they have changed.
+    if let Err(error) = endpoint.shared.host().refresh().await {
+        tracing::warn!(%error, "not ready");
+        return unready("the store cannot be read\n");
     }
+    if readiness == Readiness::Broken {
+        return unready("components are missing or damaged\n");
+    }
+    "ready\n".into_response()
 }
 
 /// What this server is. Nothing of what is loaded: that takes a token.
