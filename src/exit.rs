@@ -82,6 +82,14 @@ impl Exit {
         }
     }
 
+    /// Says first at which line and column of a file it is.
+    pub(crate) fn at(self, path: &Path, (line, column): (usize, usize)) -> Self {
+        Self {
+            message: format!("{}:{line}:{column}: {}", path.display(), self.message),
+            ..self
+        }
+    }
+
     /// A file that cannot be read.
     pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Self {
         let kind = error.kind();

@@ -13,6 +13,7 @@ mod manifest;
 #[cfg(unix)]
 mod others;
 mod output;
+mod policy_text;
 #[cfg(unix)]
 mod socket;
 mod starters;

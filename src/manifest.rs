@@ -6,6 +6,7 @@
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::shown;
+use crate::policy_text::PolicyText;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub(crate) struct Entry {
     pub(crate) digest: Option<Digest>,
     /// What it may do; `None`: what it was granted otherwise stays.
     pub(crate) policy: Option<Policy>,
+    /// The file that it is read from, if it is one.
+    pub(crate) policy_text: Option<PolicyText>,
     /// How its tools are shown, by the names that it gives them; `None`: what was said otherwise stays.
     pub(crate) tools: Option<BTreeMap<ToolName, Shown>>,
     pub(crate) retry: Retry,
@@ -168,21 +171,23 @@ fn entry(folder: &Path, item: Item) -> Result<Entry, String> {
         None => ComponentId::from_stem(&reference.stem()),
     };
     let digest = item.digest.as_deref().map(str::parse).transpose();
+    let (policy, policy_text) = policy(folder, &item)?.unzip();
     Ok(Entry {
         id,
         reference,
         digest: digest.map_err(|error| format!(".digest: {error}"))?,
-        policy: policy(folder, &item)?,
+        policy,
+        policy_text: policy_text.flatten(),
         tools: item.tools,
         retry: retry(item.retry_policy)?,
     })
 }
 
 /// What the entry says of permissions: in itself, in a file, or nothing. `{}` is nothing too, as it always was.
-fn policy(folder: &Path, item: &Item) -> Result<Option<Policy>, String> {
+fn policy(folder: &Path, item: &Item) -> Result<Option<(Policy, Option<PolicyText>)>, String> {
     let base = folder.to_str().and_then(|folder| folder.parse().ok());
     let options = ParseOptions { base };
-    let (key, text) = match (&item.permissions, &item.policy) {
+    let (key, text, path) = match (&item.permissions, &item.policy) {
         (Some(_), Some(_)) => {
             return Err(": `permissions` and `policy` are two ways to say the same".to_owned());
         }
@@ -190,17 +195,16 @@ fn policy(folder: &Path, item: &Item) -> Result<Option<Policy>, String> {
         (Some(Json::Object(fields)), None) if fields.is_empty() => return Ok(None),
         (Some(permissions), None) => {
             let document = json!({"version": "1.0", "permissions": with_limits(permissions.clone())?});
-            (".permissions", document.to_string())
+            (".permissions", document.to_string(), None)
         }
         (None, Some(path)) => {
             let path = folder.join(path);
             let text = read_text(&path)
                 .map_err(|error| format!(".policy: cannot read `{}`: {error}", path.display()))?;
-            (".policy", text)
+            (".policy", text, Some(path))
         }
     };
-    let policy = Policy::parse(&text, &options);
-    policy.map(Some).map_err(|error| {
+    let policy = Policy::parse(&text, &options).map_err(|error| {
         let hint = error
             .hint_text()
             .map_or_else(String::new, |hint| format!(" ({hint})"));
@@ -210,7 +214,9 @@ fn policy(folder: &Path, item: &Item) -> Result<Option<Policy>, String> {
         } else {
             format!("{key}: {}{hint}", error.message())
         }
-    })
+    })?;
+    let text = path.map(|path| PolicyText { path, text, options });
+    Ok(Some((policy, text)))
 }
 
 /// `resources: {memory_bytes, cpu_time_ms}` as the limits they mean.

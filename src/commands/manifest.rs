@@ -266,7 +266,11 @@ async fn make(
     };
     if let Some(policy) = &entry.policy {
         let command = Command::Attach(entry.id.clone(), Box::new(policy.clone()));
-        host.execute(command, &Actor::Operator, &Silent).await?;
+        let attached = host.execute(command, &Actor::Operator, &Silent).await;
+        attached.map_err(|error| match &entry.policy_text {
+            Some(text) => text.located(error),
+            None => error.into(),
+        })?;
     }
     if let Some(tools) = &entry.tools {
         let command = Command::PresentAll(entry.id.clone(), tools.clone());

@@ -6,6 +6,7 @@ use crate::cli::PolicyCommand;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, note, shown};
+use crate::policy_text::PolicyText;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
@@ -25,8 +26,8 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output)
             ..
         } => check_ceiling(&open(config).await?, &file, output),
         PolicyCommand::Check { file, base, .. } => {
-            let policy = read(config, &file, base.as_deref())?;
-            check(config, &file, &policy, output).await
+            let (policy, text) = read(config, &file, base.as_deref())?;
+            check(config, &text, policy, output).await
         }
         PolicyCommand::Explain { id, access } => {
             let access = AccessText::parse(&access)
@@ -40,20 +41,19 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output)
             diff((&a, &b), &before.diff(&after), output)
         }
         PolicyCommand::Attach { id, file, base } => {
-            let policy = read(config, &file, base.as_deref())?;
+            let (policy, text) = read(config, &file, base.as_deref())?;
             let id = component_id(&id)?;
             let command = Command::Attach(id, Box::new(policy));
-            let outcome = open(config)
-                .await?
-                .execute(command, &Actor::Operator, &Silent)
-                .await?;
+            let host = open(config).await?;
+            let outcome = host.execute(command, &Actor::Operator, &Silent).await;
+            let outcome = outcome.map_err(|error| text.located(error))?;
             super::permission::print(&outcome, ("policy", json!({"file": file})), output)
         }
     }
 }
 
 /// Reads a policy file. What is wrong with it is said with its line and column.
-fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<Policy, Exit> {
+fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<(Policy, PolicyText), Exit> {
     let text = read_text(path).map_err(|error| {
         // The system says nothing of these two, so the message is ours and complete.
         let is_ours = [IoErrorKind::FileTooLarge, IoErrorKind::InvalidData].contains(&error.kind());
@@ -66,13 +66,15 @@ fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<Policy, Exi
     let options = ParseOptions {
         base: base.map(|base| base_folder(config, base)).transpose()?,
     };
-    Policy::parse(&text, &options).map_err(|error| {
+    let policy = Policy::parse(&text, &options).map_err(|error| {
         let exit = Exit::failed(anyhow::anyhow!("{}:{error}", path.display()));
         match error.hint_text() {
             Some(hint) => exit.with_hint(hint),
             None => exit,
         }
-    })
+    })?;
+    let path = path.to_owned();
+    Ok((policy, PolicyText { path, text, options }))
 }
 
 /// Where relative paths begin, with the links in it resolved.
@@ -218,18 +220,19 @@ fn non_empty(json: Json) -> Option<Json> {
 }
 
 /// Says that a policy is one, and whether the ceiling would let it be attached.
-async fn check(config: &Config, path: &Path, policy: &Policy, output: Output) -> Result<(), Exit> {
+async fn check(config: &Config, text: &PolicyText, policy: Policy, output: Output) -> Result<(), Exit> {
     let ceiling = if config.ceiling.value.is_some() {
         "within"
     } else {
         "none"
     };
-    let missing = open(config).await?.check_policy(policy.clone()).await?;
+    let missing = open(config).await?.check_policy(policy.clone()).await;
+    let missing = missing.map_err(|error| text.located(error))?;
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    let rules = rule_texts(policy);
+    let rules = rule_texts(&policy);
     let unused: Vec<_> = policy.unused_secrets().iter().map(ToString::to_string).collect();
     let data = json!({
-        "status": "policy is valid", "file": path, "rules": rules, "unused": unused, "missing": missing,
+        "status": "policy is valid", "file": text.path, "rules": rules, "unused": unused, "missing": missing,
         "ceiling": ceiling,
     });
     output.print(&data, |_| {
@@ -300,7 +303,7 @@ fn named(config: &Config, host: &Host, name: &str, base: Option<&Path>) -> Resul
     let known = name.parse::<ComponentId>().ok();
     match known.as_ref().and_then(|id| catalog.component(id)) {
         Some(component) => policy_of(component).cloned(),
-        None => read(config, Path::new(name), base),
+        None => Ok(read(config, Path::new(name), base)?.0),
     }
 }
 

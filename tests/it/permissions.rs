@@ -311,6 +311,50 @@ fn limits_are_granted_within_bounds_and_left_to_the_default_again() {
 }
 
 #[test]
+fn what_cannot_be_attached_is_said_with_its_line() {
+    let (home, folder) = needy();
+    let store = home.store().canonicalize().unwrap();
+    let permissions = |storage: &str| {
+        format!(
+            "\n  storage:\n    allow:\n      - {{uri: \"{}\", access: [read]}}\n      - {{uri: \"{storage}\", access: [read]}}\n  \
+             resources: {{limits: {{memory: 1Gi}}}}",
+            uri(&folder)
+        )
+    };
+    let own = home.policy_file("own.yaml", &permissions(&uri(&store)));
+    for command in [&["policy", "check"][..], &["policy", "attach", "needy"]] {
+        let arguments = [command, &[own.as_str()]].concat();
+        let place = format!("error: {own}:6:9: `{}` ", store.display());
+        home.refused(&arguments, 3, &place);
+    }
+    let missing = home.policy_file("missing.yaml", &permissions("fs:///no/such"));
+    let place = format!("error: {missing}:6:9: there is no file or folder `/no/such`");
+    home.refused(&["policy", "attach", "needy", &missing], 4, &place);
+    for (above, place) in [
+        ("{resources: {limits: {memory: 1Mi}}}", ":7:32: "),
+        ("{network: {allow: [{host: \"*.example.com\"}]}}", ":5:9: "),
+    ] {
+        let ceiling = home.policy_file("ceiling.yaml", above);
+        let text = home.policy_file("text.yaml", &permissions(&uri(&folder)));
+        let expected = format!("error: {text}{place}the operator's ceiling does not allow it: ");
+        home.refused(&["--ceiling", &ceiling, "policy", "check", &text], 3, &expected);
+        let manifest = home.file(
+            "site.yaml",
+            b"version: 1\ncomponents: [{uri: \"starter:time\", policy: text.yaml}]\n",
+        );
+        let arguments = [
+            "--ceiling",
+            &ceiling,
+            "manifest",
+            "apply",
+            manifest.to_str().unwrap(),
+        ];
+        let expected = expected.replacen("error: ", "error: time: ", 1);
+        home.refused(&arguments, 1, &expected);
+    }
+}
+
+#[test]
 fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
     let (home, _) = needy();
     let ceiling = home.policy_file(

@@ -13,7 +13,7 @@ use crate::state::Unavailable;
 use crate::version::Difference;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
-use wassette_policy::{GrantError, RuleError};
+use wassette_policy::{Excess, GrantError, PolicyPart, RuleError};
 use wassette_sandbox::{CompileError, CompileFault, NewSandboxError, PrepareError};
 use wassette_secrets::SecretsError;
 use wassette_signature::SigningError;
@@ -373,6 +373,9 @@ pub enum HostError {
     /// The operator's ceiling does not allow it.
     #[error("the operator's ceiling does not allow it: {0}")]
     Ceiling(String),
+    /// The operator's ceiling does not allow all of a policy.
+    #[error("the operator's ceiling does not allow it: {0}")]
+    Excess(Excess),
     /// The operator's ceiling cannot be read, so nothing is granted.
     #[error("{0}")]
     NoCeiling(String),
@@ -552,6 +555,7 @@ impl HostError {
             Self::NoVersion { .. } => ErrorKind::NotFound,
             Self::NotAllowed { .. }
             | Self::Ceiling(_)
+            | Self::Excess(_)
             | Self::Moved { .. }
             | Self::Locked { .. }
             | Self::OtherDigest { .. }
@@ -630,7 +634,9 @@ impl HostError {
             Self::Rule(error) => error.hint_text(),
             Self::Grant(error) => grant_hint(error),
             Self::Protected(error) => error.hint(),
-            Self::Ceiling(_) => Some("the ceiling is the file that `wassette config show` names"),
+            Self::Ceiling(_) | Self::Excess(_) => {
+                Some("the ceiling is the file that `wassette config show` names")
+            }
             Self::NoCeiling(_) => {
                 Some("mend the file that `wassette config show` names as `ceiling`; everything is back then")
             }
@@ -674,6 +680,18 @@ impl HostError {
         }
     }
 
+    /// The part of a policy that it is about, for whoever has the document.
+    #[must_use]
+    pub fn part(&self) -> Option<PolicyPart<'_>> {
+        if let Self::Protected(error) = self {
+            return error.path().map(PolicyPart::Path);
+        }
+        if let Self::Excess(excess) = self {
+            return excess.part();
+        }
+        None
+    }
+
     /// What a model is told: enough to act on, no path of this machine, and nothing that it does not see.
     #[must_use]
     pub fn agent_text(&self) -> String {
@@ -714,7 +732,7 @@ impl HostError {
             }
             Self::TrustedRoot { .. } => "signatures cannot be verified; ask the operator".to_owned(),
             Self::Damaged { id, .. } => format!("component `{id}` is damaged; ask the operator"),
-            Self::Ceiling(_) | Self::NoCeiling(_) | Self::Untrusted { .. } => {
+            Self::Ceiling(_) | Self::Excess(_) | Self::NoCeiling(_) | Self::Untrusted { .. } => {
                 "the operator of this server does not allow it; ask them".to_owned()
             }
             Self::Secrets { .. } => "the secrets are not available; ask the operator".to_owned(),

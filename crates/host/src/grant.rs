@@ -96,7 +96,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`HostError::Protected`], [`HostError::Ceiling`] or [`HostError::NoCeiling`] when it could not.
+    /// [`HostError::Protected`], [`HostError::Excess`] or [`HostError::NoCeiling`] when it could not.
     pub async fn check_policy(&self, policy: Policy) -> Result<Vec<AbsolutePath>, HostError> {
         let protection = Arc::clone(&self.inner.protection);
         let (policy, missing) = blocking(move || placeable(&policy, &protection)).await??;
@@ -225,9 +225,7 @@ impl Host {
     pub(crate) fn check_ceiling(&self, policy: &Policy) -> Result<(), HostError> {
         match &*self.above() {
             Above::Nothing => Ok(()),
-            Above::Ceiling(ceiling) => policy
-                .within(ceiling.policy())
-                .map_err(|excess| HostError::Ceiling(excess.to_string())),
+            Above::Ceiling(ceiling) => policy.within(ceiling.policy()).map_err(HostError::Excess),
             Above::Broken(reason) => Err(HostError::NoCeiling(format!("{BROKEN_CEILING}: {reason}"))),
         }
     }

@@ -90,8 +90,8 @@ pub use wassette_policy::SourcePattern;
 pub use wassette_policy::{
     AbsolutePath, AccessKind, AccessText, Ceiling, Decision, Effect, EnvironmentRule, Explanation, Grant,
     Layer, LimitKey, LimitSettings, Limits, NetworkRule, NetworkSpec, ParseAccessError, ParseLimitError,
-    ParseOptions, ParsePathError, ParsePolicyError, Policy, PolicyDiff, Relation, RuleError, SecretRule,
-    SecretSpec, StorageRule, StorageSpec,
+    ParseOptions, ParsePathError, ParsePolicyError, Policy, PolicyDiff, PolicyPart, Relation, RuleError,
+    SecretRule, SecretSpec, StorageRule, StorageSpec,
 };
 pub use wassette_sandbox::{
     Allocation, COMPILER_ARGUMENT, Client, Compiler, CompilerLimits, CompilerProgram, CompilerRunError,

@@ -140,6 +140,20 @@ pub enum ProtectError {
 }
 
 impl ProtectError {
+    /// The path that cannot be granted, as it was written.
+    pub(crate) fn path(&self) -> Option<&AbsolutePath> {
+        match self {
+            Self::Missing(path)
+            | Self::Root(path)
+            | Self::Unreadable { path, .. }
+            | Self::Unspeakable { path, .. }
+            | Self::Kept { path, .. }
+            | Self::Kernel { path, .. }
+            | Self::Mounts { path, .. } => Some(path),
+            Self::System => None,
+        }
+    }
+
     /// What the operator can do.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

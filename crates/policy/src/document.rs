@@ -6,6 +6,7 @@
 
 mod characters;
 mod fields;
+mod find;
 mod mistakes;
 mod print;
 mod rules;
@@ -18,6 +19,7 @@ use crate::path::AbsolutePath;
 use crate::rules::{Policy, PolicyError, Rules};
 pub(crate) use characters::shown;
 use fields::Map;
+pub use find::PolicyPart;
 use rules::Placed;
 pub use yaml::DOCUMENT_BYTES_MAX;
 use yaml::Value;

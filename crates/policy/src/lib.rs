@@ -33,7 +33,7 @@ pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
 pub use address::is_public_address;
 pub use ceiling::Ceiling;
 pub use change::{Grant, GrantError};
-pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError};
+pub use document::{DOCUMENT_BYTES_MAX, ParseOptions, ParsePolicyError, PolicyPart};
 pub use error::{Field, RuleError};
 pub use explain::{AccessText, Explanation, ParseAccessError};
 pub use grant::{

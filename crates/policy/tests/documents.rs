@@ -11,7 +11,8 @@
 
 use std::time::{Duration, Instant};
 use wassette_policy::{
-    AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, LimitKey, LimitSettings, Limits, ParseOptions, Policy,
+    AbsolutePath, Ceiling, DOCUMENT_BYTES_MAX, EnvironmentRule, LimitKey, LimitSettings, Limits, NetworkRule,
+    ParseOptions, Policy, PolicyPart, SecretRule, StorageRule,
 };
 
 const MALFORMED: &str = include_str!("malformed.txt");
@@ -682,4 +683,76 @@ fn the_manual_tells_the_limits_that_hold() {
         }
     }
     assert_eq!(keys, LimitKey::ALL, "each limit has a line");
+}
+
+const PARTS: &str = r#"version: "1.0"
+permissions:
+  storage:
+    allow:
+      - uri: "fs:///data/**"
+        access: [read]
+      - {uri: "fs:///data/**", access: [write]}
+  filesystem: {read: [/logs]}
+  network:
+    deny: [{host: "a.example.com"}]
+    allow:
+      - host: "b.example.com"
+  environment: {allow: [LANG, {key: MODE, value: strict}]}
+  secrets:
+    allow: [{name: token, host: b.example.com, header: x-key}]
+  resources:
+    limits: {memory: 1Mi, time: "5s"}
+    cpu: 50.0
+"#;
+
+#[test]
+fn a_part_of_a_policy_is_found_in_its_document() {
+    let options = ParseOptions::default();
+    let find = |part: PolicyPart<'_>| Policy::find(PARTS, &options, part);
+    let policy = Policy::parse(PARTS, &options).expect("a policy");
+    let rules = policy.rules();
+    let texts = rules.storage.iter().map(StorageRule::text);
+    let texts = texts.chain(rules.network.iter().map(NetworkRule::text));
+    let texts = texts.chain(rules.environment.iter().map(EnvironmentRule::text));
+    let texts = texts.chain(rules.secrets.iter().map(SecretRule::text));
+    let found = texts.map(|text| find(PolicyPart::Rule(text)).expect("a place"));
+    assert_eq!(
+        std::collections::BTreeSet::from_iter(found),
+        [
+            (5, 9),
+            (7, 9),
+            (8, 23),
+            (10, 12),
+            (12, 9),
+            (13, 25),
+            (13, 31),
+            (15, 13)
+        ]
+        .into()
+    );
+    let path = |text: &str| find(PolicyPart::Path(&text.parse().expect("a path")));
+    assert_eq!(
+        ["/data", "/logs", "/else"].map(path),
+        [Some((5, 9)), Some((8, 23)), None]
+    );
+    let limit = |key| find(PolicyPart::Limit(key));
+    assert_eq!(
+        [
+            LimitKey::Memory,
+            LimitKey::Time,
+            LimitKey::CpuShare,
+            LimitKey::Files
+        ]
+        .map(limit),
+        [Some((17, 22)), Some((17, 33)), Some((18, 10)), None]
+    );
+    // What is no policy says nothing.
+    for text in ["version: \"1.0\"", "[", "permissions: {network: 1}"] {
+        for part in [
+            PolicyPart::Limit(LimitKey::Time),
+            PolicyPart::Path(&AbsolutePath::root()),
+        ] {
+            assert_eq!(Policy::find(text, &options, part), None, "{text}");
+        }
+    }
 }

@@ -8,7 +8,8 @@ use crate::grant::{
     Effect, EnvironmentRule, NetworkRule, NetworkSpec, SecretRule, SecretSpec, StorageRule, StorageSpec,
 };
 use crate::limits::{LimitKey, LimitSettings, ParseLimitError};
-use crate::pattern::{SourcePattern, ToolPattern};
+use crate::path::AbsolutePath;
+use crate::pattern::{RuleText, SourcePattern, ToolPattern};
 use crate::rules::{PolicyError, RuleList, Rules};
 
 /// Where a rule stands.
@@ -21,6 +22,13 @@ enum Place<'n> {
 }
 
 impl Place<'_> {
+    fn at(&self) -> Position {
+        match self {
+            Self::Parts(map) => map.at,
+            Self::Text(at) => *at,
+        }
+    }
+
     /// Points at the part of a rule that is at fault; at the rule when the part is missing.
     fn error(&self, error: &RuleError) -> ParsePolicyError {
         let at = match (self, key_of(error.field())) {
@@ -32,11 +40,12 @@ impl Place<'_> {
     }
 }
 
-/// Rules, and where those stand that can contradict each other.
+/// Rules, and where they stand.
 pub(super) struct Placed<'n> {
     pub(super) rules: Rules,
     options: &'n ParseOptions,
     storage: Vec<Place<'n>>,
+    network: Vec<Place<'n>>,
     environment: Vec<Place<'n>>,
     secrets: Vec<Place<'n>>,
 }
@@ -47,9 +56,37 @@ impl<'n> Placed<'n> {
             rules: Rules::default(),
             options,
             storage: Vec::new(),
+            network: Vec::new(),
             environment: Vec::new(),
             secrets: Vec::new(),
         }
+    }
+
+    /// Where a rule stands.
+    pub(super) fn rule(&self, text: &RuleText) -> Option<Position> {
+        let Rules {
+            storage,
+            network,
+            environment,
+            secrets,
+            ..
+        } = &self.rules;
+        let storage = storage.iter().map(StorageRule::text).zip(&self.storage);
+        let network = network.iter().map(NetworkRule::text).zip(&self.network);
+        let environment = environment.iter().map(EnvironmentRule::text);
+        let secrets = secrets.iter().map(SecretRule::text).zip(&self.secrets);
+        let mut all = storage
+            .chain(network)
+            .chain(environment.zip(&self.environment))
+            .chain(secrets);
+        all.find(|(known, _)| *known == text).map(|(_, place)| place.at())
+    }
+
+    /// Where the first rule stands that is about this path.
+    pub(super) fn path(&self, path: &AbsolutePath) -> Option<Position> {
+        let mut rules = self.rules.storage.iter().zip(&self.storage);
+        let found = rules.find(|(rule, _)| rule.pattern().prefix() == *path);
+        found.map(|(_, place)| place.at())
     }
 
     /// Points at the rule that contradicts an earlier one; at `otherwise` when it is none of these.
@@ -83,7 +120,7 @@ pub(super) fn permissions<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(
         match key.as_str() {
             "storage" => storage(value, read)?,
             "filesystem" => filesystem(value, read)?,
-            "network" => network(value, &mut read.rules)?,
+            "network" => network(value, read)?,
             "environment" => environment(value, read)?,
             "secrets" => secrets(value, read)?,
             "tools" => tools(value, &mut read.rules)?,
@@ -166,7 +203,7 @@ fn filesystem<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePoli
     Ok(())
 }
 
-fn network(node: &Node, rules: &mut Rules) -> Result<(), ParsePolicyError> {
+fn network<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyError> {
     const KEYS: [&str; 7] = [
         "host",
         "cidr",
@@ -191,9 +228,11 @@ fn network(node: &Node, rules: &mut Rules) -> Result<(), ParsePolicyError> {
                 protocols: map.texts("protocols")?,
             };
             let rule = NetworkRule::new(effect, &spec);
-            rules
+            let place = Place::Parts(map);
+            read.rules
                 .network
-                .push(rule.map_err(|error| Place::Parts(map).error(&error))?);
+                .push(rule.map_err(|error| place.error(&error))?);
+            read.network.push(place);
         }
     }
     Ok(())
