@@ -25,7 +25,11 @@ pub(crate) fn check(name: &str) {
         let params = json!({ "name": "delete_note", "arguments": { "name": "todo" }, "_meta": { "progressToken": 1 } });
         let called = client.send("tools/call", params);
         let question = client.notified("elicitation/create");
-        assert_eq!(question["params"]["message"], "Delete the note \"todo\"?");
+        let message = question["params"]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Component `") && message.ends_with("` asks: Delete the note \"todo\"?"),
+            "{message}"
+        );
         client.send_line(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer }).to_string());
         let done = client.answer(called);
         assert_eq!(done["result"]["content"][0]["text"], text, "{done}");

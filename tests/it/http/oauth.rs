@@ -1,6 +1,8 @@
 //! Tokens of an authorization server: ours is one that the test makes, with keys of its own.
 
-use super::server::{Answer, Server, eventually, free_address, initialize, modern, modern_headers, read};
+use super::server::{
+    Answer, Server, eventually, free_address, initialize, modern, modern_headers, read, wait_for,
+};
 use crate::support::Home;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -413,7 +415,6 @@ fn only_a_token_with_the_scope_approves_what_is_asked_for() {
     // The same person with a token that says less.
     waits(&ask(&caller, &answer));
     assert_eq!(home.json(&["policy", "get", "needy"])["rules"], json!([]));
-    let answer = yes(&ask(&approver, &json!({})));
     let granted = ask(&approver, &answer);
     assert_eq!(
         granted["result"]["structuredContent"]["status"], "permission granted",
@@ -424,6 +425,52 @@ fn only_a_token_with_the_scope_approves_what_is_asked_for() {
         .iter()
         .filter(|line| line["command"] == "permission.approve");
     assert_eq!(approved.next().unwrap()["actor"], "person:oauth:alice");
+}
+
+/// SECURITY: the library does not say with which token an answer came.
+#[test]
+fn in_a_session_an_answer_needs_the_scope_that_its_question_was_asked_with() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    home.load(&crate::support::guest("needy"));
+    let server = issuer.serve(&home);
+    let bearer = |scopes: &str| {
+        let mut claims = issuer.claims("alice");
+        claims["scope"] = json!(scopes);
+        format!("Bearer {}", issuer.token(&claims))
+    };
+    let (caller, approver) = (bearer("tools:call"), bearer("tools:call permissions:approve"));
+    let mut hello = initialize();
+    hello["params"]["capabilities"] = json!({"elicitation": {}});
+    let begun = server.post(&[("Authorization", &approver)], &hello);
+    let session = begun.header("mcp-session-id").unwrap().to_owned();
+    let post = |bearer: &str, message: &Json| {
+        let headers = [("Authorization", bearer), ("Mcp-Session-Id", session.as_str())];
+        server.post(&headers, message).status
+    };
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(post(&approver, &initialized), 202);
+    let arguments =
+        json!({"component_id": "needy", "permission_type": "environment-variable", "value": "LANG"});
+    let params = json!({"name": "request-permission", "arguments": arguments});
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+    let headers = [
+        ("Authorization", approver.as_str()),
+        ("Mcp-Session-Id", session.as_str()),
+    ];
+    let stream = server.send("POST /mcp", &headers, call.to_string().as_bytes());
+    let mut stream = BufReader::new(stream);
+    let question = wait_for(&mut stream, "elicitation/create");
+    let question: Json = serde_json::from_str(question.trim_start_matches("data:").trim()).unwrap();
+    let result = json!({"action": "accept", "content": {"decision": "allow"}});
+    let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+    assert_eq!(post(&caller, &answer), 403);
+    assert_eq!(home.json(&["policy", "get", "needy"])["rules"], json!([]));
+    assert_eq!(post(&approver, &answer), 202);
+    wait_for(&mut stream, "permission granted");
+    assert_eq!(
+        home.json(&["policy", "get", "needy"])["rules"],
+        json!(["environment allow \"LANG\""])
+    );
 }
 
 #[test]

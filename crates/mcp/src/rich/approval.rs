@@ -86,7 +86,13 @@ impl Exchange {
         called: &Called<'_>,
         (continued, may_approve): (Continued, bool),
     ) -> Result<CallToolResponse, Trouble> {
-        let brought = self.resume(continued, called).await?;
+        // An answer with a token that may not give it leaves the question open.
+        let may_approve = may_approve && self.caller.capabilities.contains(&Capability::ElicitationForm);
+        let brought = if may_approve {
+            self.resume(continued, called).await?
+        } else {
+            None
+        };
         let command = Command::Ask(wanted.id, wanted.grant, wanted.reason);
         let outcome = self.execute(command, &self.actor).await?;
         if let Outcome::AlreadyGranted { id, rules } = &outcome {
@@ -103,7 +109,7 @@ impl Exchange {
                 None,
             )));
         };
-        if !may_approve || !self.caller.capabilities.contains(&Capability::ElicitationForm) {
+        if !may_approve {
             return Ok(waiting(&asked).into());
         }
         // SECURITY: the answer is to the question with this number, and to no other.

@@ -908,7 +908,9 @@ async fn raced(world: &World, steps: &str, mut change: impl FnMut() + Send) -> C
                 change();
             }
         });
-        futures::executor::block_on(world.report(steps))
+        // This is within a task of the runtime, whose budget nobody renews while we wait: constrained, a wait that is woken
+        // often enough would never end.
+        futures::executor::block_on(tokio::task::unconstrained(world.report(steps)))
     })
 }
 
