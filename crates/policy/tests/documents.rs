@@ -166,6 +166,10 @@ fn a_hint_says_what_to_write_instead() {
             "write both lists under one key",
         ),
         (
+            "version: \"1.0\"\npermissions: {nerwolf: {}}",
+            "its keys are `storage`, `filesystem`, `network`, `environment`, `secrets`, `tools`, `resources`",
+        ),
+        (
             "version: \"1.0\"\npermissions: storage",
             "its keys are `storage`, `filesystem`, `network`, `environment`, `secrets`, `tools`, `resources`",
         ),

@@ -627,3 +627,29 @@ fn a_change_lists_rules_and_limits() {
     );
     assert_eq!(relation, Relation::Neither);
 }
+
+/// Where rules divide the addresses that hold IPv4 addresses, one IPv4 address of each class is not enough: that one may be
+/// held by an address of another division.
+#[test]
+fn each_division_of_what_holds_addresses_is_asked_about() {
+    exceeds(
+        &[
+            "net allow cidr=2002:800::/24",
+            "net deny cidr=8.0.0.0/16",
+            "net deny cidr=8.255.0.0/16",
+        ],
+        &["net allow cidr=2002:800::/24", "net deny cidr=0.0.0.0/4"],
+        "network allow cidr \"2002:800::/24\"",
+        Some("network deny cidr \"0.0.0.0/4\""),
+    );
+    exceeds(
+        &[
+            "net allow cidr=64:ff9b::/96",
+            "net deny host=64:ff9b::808:808",
+            "net deny cidr=8.8.8.9/32",
+        ],
+        &["net allow cidr=64:ff9b::/96", "net deny cidr=8.8.8.8/29"],
+        "network allow cidr \"64:ff9b::/96\"",
+        Some("network deny cidr \"8.8.8.8/29\""),
+    );
+}
