@@ -54,7 +54,7 @@ fn inspector_finds_no_fault_in_the_tools_of_the_server() {
     for era in ["legacy", "modern"] {
         let tools = listed_over_http(&home, &server, era);
         assert_eq!(tools.last().unwrap()["name"], "invoke-tool", "{era}");
-        assert_eq!(tools.len(), 9, "{era}");
+        assert_eq!(tools.len(), 10, "{era}");
     }
 }
 

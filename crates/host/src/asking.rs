@@ -9,7 +9,7 @@ use crate::catalog::{Component, read_policy};
 use crate::code::blocking;
 use crate::command::Actor;
 use crate::error::HostError;
-use crate::grant::{changed, placed_all};
+use crate::grant::{ATTEMPTS_MAX, changed, placed_all};
 use crate::grantable::{Grantable, grantables, rule_texts};
 use crate::outcome::{Outcome, PolicyChange};
 use serde::Serialize;
@@ -26,9 +26,6 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// Bytes of one rule that is asked for. It is shown whole or not asked for.
 const RULE_BYTES_MAX: usize = 400;
-
-/// Attempts to write a request while others change the component's record.
-const ATTEMPTS_MAX: u32 = 8;
 
 /// Something that a model asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
 
-/// Attempts to change a policy while others change it too.
-const ATTEMPTS_MAX: u32 = 8;
+/// Attempts to change something of a component while others change it too.
+pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
 impl Host {
     pub(crate) async fn grant(&self, id: &ComponentId, grant: Grantable) -> Result<Outcome, HostError> {

@@ -38,6 +38,7 @@ mod state;
 mod target;
 mod trust;
 mod unfit;
+mod unload;
 mod update;
 mod version;
 

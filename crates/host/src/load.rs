@@ -7,7 +7,7 @@ use crate::code::blocking;
 use crate::command::{Actor, LoadRequest};
 use crate::error::HostError;
 use crate::locked::{Locked, pinned};
-use crate::outcome::{Change, Loaded, Outcome, Progress, Step};
+use crate::outcome::{Change, Loaded, Progress, Step};
 use crate::trust::Verdict;
 use crate::version::Provenance;
 use std::sync::Arc;
@@ -351,28 +351,6 @@ impl Host {
         let hold = store.begin().await.map_err(failed)?;
         store.put(artifact).await.map_err(failed)?;
         Ok(hold)
-    }
-
-    pub(crate) async fn unload(&self, id: &ComponentId) -> Result<Outcome, HostError> {
-        self.refresh().await?;
-        let catalog = self.catalog();
-        let known = catalog
-            .component(id)
-            .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
-        let removed = self.inner.store.remove(id, known.epoch).await;
-        removed.map_err(|source| HostError::Store { source })?;
-        self.refresh().await?;
-        tracing::info!(component = %id, digest = %known.digest, "component unloaded");
-        self.forget_secrets(id).await?;
-        // The bytes may still be another component's; what nobody refers to is garbage. Failing to collect
-        // it costs space, and the next unload tries again.
-        if let Err(error) = self.inner.store.collect().await {
-            tracing::debug!(%error, "unused components are not removed yet");
-        }
-        Ok(Outcome::Unloaded {
-            id: id.clone(),
-            digest: known.digest,
-        })
     }
 }
 
