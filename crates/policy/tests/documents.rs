@@ -166,6 +166,10 @@ fn a_hint_says_what_to_write_instead() {
             "write both lists under one key",
         ),
         (
+            "version: \"1.0\"\npermissions: {tuolz: {}}",
+            "did you mean `tools`?",
+        ),
+        (
             "version: \"1.0\"\npermissions: {nerwolf: {}}",
             "its keys are `storage`, `filesystem`, `network`, `environment`, `secrets`, `tools`, `resources`",
         ),
@@ -221,10 +225,11 @@ fn a_hint_says_how_texts_are_written() {
 fn a_document_that_is_too_long_is_refused_at_once() {
     let head = "version: \"1.0\"\n";
     let comment = format!("#{}\n", "x".repeat(78));
-    let full = format!(
+    let mut full = format!(
         "{head}{}",
         comment.repeat((DOCUMENT_BYTES_MAX - head.len()) / comment.len())
     );
+    full.push_str(&"\n".repeat(DOCUMENT_BYTES_MAX - full.len()));
     assert!(parse(&full).is_ok());
 
     for bytes in [DOCUMENT_BYTES_MAX + 1, 10 << 20] {

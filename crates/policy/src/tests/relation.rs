@@ -652,4 +652,16 @@ fn each_division_of_what_holds_addresses_is_asked_about() {
         "network allow cidr \"64:ff9b::/96\"",
         Some("network deny cidr \"8.8.8.8/29\""),
     );
+    // ISATAP, in both of its forms.
+    exceeds(
+        &[
+            "net allow cidr=2400:cb00::/64",
+            "net deny cidr=2400:cb00::5efe:808:808/128",
+            "net deny cidr=2400:cb00::200:5efe:808:808/128",
+            "net deny cidr=8.8.8.9/32",
+        ],
+        &["net allow cidr=2400:cb00::/64", "net deny cidr=8.8.8.8/29"],
+        "network allow cidr \"2400:cb00::/64\"",
+        Some("network deny cidr \"8.8.8.8/29\""),
+    );
 }
