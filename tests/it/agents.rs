@@ -31,6 +31,11 @@ macro_rules! agents {
             fn calls_a_tool_over_http() {
                 calls_a_tool($agent, true);
             }
+
+            #[test]
+            fn grants_nothing_without_a_person() {
+                grants_nothing($agent);
+            }
         })*
     };
 }
@@ -62,11 +67,12 @@ struct Model {
 }
 
 impl Model {
-    fn start() -> Self {
+    /// One that calls this tool with these arguments.
+    fn start(tool: &str, arguments: &Json) -> Self {
         let mut child = node()
             .arg(script("model.mjs"))
-            .env("TOOL", "text_hash")
-            .env("ARGUMENTS", json!({"text": "hello"}).to_string())
+            .env("TOOL", tool)
+            .env("ARGUMENTS", arguments.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -152,7 +158,7 @@ impl Agent {
     }
 
     /// The command that has it do one thing and end.
-    fn command(self, model: &Model) -> Command {
+    fn command(self, model: &Model, tool: &str) -> Command {
         let programs = node_tools().join(".bin");
         let program = |name: &str| clean(&programs.join(name));
         let task = "What is the SHA-256 of hello?";
@@ -160,7 +166,7 @@ impl Agent {
             Self::ClaudeCode => {
                 let mut command = program("claude");
                 command
-                    .args(["-p", task, "--allowedTools", "mcp__wassette__text_hash"])
+                    .args(["-p", task, "--allowedTools", &format!("mcp__wassette__{tool}")])
                     .env("ANTHROPIC_BASE_URL", &model.address)
                     .env("ANTHROPIC_API_KEY", "none")
                     // Our model calls what it is shown; it does not search.
@@ -231,6 +237,41 @@ fn ended(home: &Home, command: &mut Command) -> Ran {
     })
 }
 
+/// SECURITY: an agent that runs without a person closes or declines the form, or has none. It answers for nobody.
+#[track_caller]
+fn grants_nothing(agent: Agent) {
+    let home = Home::new();
+    home.json(&["component", "load", "starter:fetch"]);
+    home.json(&["client", "add", agent.name(), "--yes"]);
+    let arguments =
+        json!({"component_id": "fetch", "permission_type": "network", "value": "api.example.com"});
+    let model = Model::start("request-permission", &arguments);
+    let ran = driven(&home, agent, (&model, "request-permission"));
+    let told = model.told.lock().unwrap();
+    assert!(
+        told.iter()
+            .any(|told| told["results"].to_string().contains("request 2")),
+        "{told:?}\n{ran:?}"
+    );
+    assert_eq!(home.json(&["policy", "get", "fetch"])["rules"], json!([]));
+    let pending = home.json(&["permission", "pending"]);
+    assert_eq!(pending["requests"][0]["number"], 2, "it waits: {pending}");
+}
+
+/// Has an agent do its one thing.
+#[track_caller]
+fn driven(home: &Home, agent: Agent, (model, tool): (&Model, &str)) -> Ran {
+    agent.knows(home, model);
+    let folder = home.path().join("project");
+    std::fs::create_dir(&folder).unwrap();
+    let mut command = agent.command(model, tool);
+    let command = command.env("HOME", home.path()).current_dir(&folder);
+    let ran = ended(home, command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("the tool was called"), "{ran:?}");
+    ran
+}
+
 /// Enters the program in the agent's settings, has it call a tool, and looks at what its model was told.
 #[track_caller]
 fn calls_a_tool(agent: Agent, over_http: bool) {
@@ -243,15 +284,8 @@ fn calls_a_tool(agent: Agent, over_http: bool) {
     let mut add = vec!["client", "add", agent.name(), "--yes"];
     add.extend(url.iter().flat_map(|url| ["--url", url.as_str()]));
     home.json(&add);
-    let model = Model::start();
-    agent.knows(&home, &model);
-    let folder = home.path().join("project");
-    std::fs::create_dir(&folder).unwrap();
-    let mut command = agent.command(&model);
-    let command = command.env("HOME", home.path()).current_dir(&folder);
-    let ran = ended(&home, command);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.contains("the tool was called"), "{ran:?}");
+    let model = Model::start("text_hash", &json!({"text": "hello"}));
+    let ran = driven(&home, agent, (&model, "text_hash"));
     let told = model.told.lock().unwrap();
     let results: Vec<String> = told.iter().map(|told| told["results"].to_string()).collect();
     assert!(

@@ -3,7 +3,9 @@
 // a line of JSON for each request that offered tools.
 import http from "node:http";
 
-const suffix = process.env.TOOL;
+// Some agents offer `a-b` as `a_b`.
+const plain = (name) => (name ?? "").replaceAll("-", "_");
+const suffix = plain(process.env.TOOL);
 const args = JSON.parse(process.env.ARGUMENTS);
 const last = "the tool was called";
 
@@ -29,8 +31,8 @@ function messages(body, response) {
   const results = body.messages
     .flatMap((message) => (Array.isArray(message.content) ? message.content : []))
     .filter((block) => block.type === "tool_result");
-  say({ tools, results, definition: body.tools?.find((tool) => tool.name.endsWith(suffix)) });
-  const name = tools.find((tool) => tool.endsWith(suffix));
+  say({ tools, results, definition: body.tools?.find((tool) => plain(tool.name).endsWith(suffix)) });
+  const name = tools.find((tool) => plain(tool).endsWith(suffix));
   const block =
     name && results.length === 0
       ? { type: "tool_use", id: "toolu_1", name, input: args }
@@ -58,7 +60,7 @@ function responses(body, response) {
   const tools = (body.tools ?? []).flatMap((tool) =>
     tool.type === "namespace" ? tool.tools.map((inner) => ({ ...inner, namespace: tool.name })) : [tool]);
   const results = (body.input ?? []).filter((item) => item.type === "function_call_output");
-  const tool = tools.find((tool) => tool.name?.endsWith(suffix));
+  const tool = tools.find((tool) => plain(tool.name).endsWith(suffix));
   say({ tools: tools.map((tool) => tool.name), results, definition: tool });
   const item =
     tool && results.length === 0
@@ -78,8 +80,8 @@ function responses(body, response) {
 function completions(body, response) {
   const tools = (body.tools ?? []).map((tool) => tool.function.name);
   const results = body.messages.filter((message) => message.role === "tool");
-  say({ tools, results, definition: body.tools?.find((tool) => tool.function.name.endsWith(suffix)) });
-  const name = tools.find((tool) => tool.endsWith(suffix));
+  say({ tools, results, definition: body.tools?.find((tool) => plain(tool.function.name).endsWith(suffix)) });
+  const name = tools.find((tool) => plain(tool).endsWith(suffix));
   const calls = name && results.length === 0;
   const call = { id: "call_1", type: "function", function: { name, arguments: JSON.stringify(args) } };
   const message = calls ? { role: "assistant", content: null, tool_calls: [call] } : { role: "assistant", content: last };
@@ -99,7 +101,7 @@ function completions(body, response) {
 function generate(body, response, streams) {
   const tools = (body.tools ?? []).flatMap((tool) => tool.functionDeclarations ?? []);
   const results = (body.contents ?? []).flatMap((content) => content.parts ?? []).filter((part) => part.functionResponse);
-  const tool = tools.find((tool) => tool.name.endsWith(suffix));
+  const tool = tools.find((tool) => plain(tool.name).endsWith(suffix));
   say({ tools: tools.map((tool) => tool.name), results, definition: tool });
   const part = tool && results.length === 0 ? { functionCall: { name: tool.name, args } } : { text: last };
   const whole = { candidates: [{ index: 0, content: { role: "model", parts: [part] }, finishReason: "STOP" }], usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 } };
