@@ -188,6 +188,37 @@ rounds! {
     rust_sdk_of_2026_07_28: rust("2026-07-28");
 }
 
+/// A person who allows in their client what the model asks for, in each era.
+#[test]
+fn a_person_allows_in_a_form_what_the_model_asks_for() {
+    for (generation, era) in [("1", "legacy"), ("2", "legacy"), ("2", "modern")] {
+        let home = Home::new();
+        home.load(&guest("needy"));
+        let arguments = json!({
+            "component_id": "needy", "permission_type": "network", "value": "api.example.com", "reason": "to greet",
+        });
+        let mut client = node();
+        client
+            .arg(script("form.mjs"))
+            .args([generation, era, env!("CARGO_BIN_EXE_wassette")])
+            .env("WASSETTE_NODE_TOOLS", node_tools())
+            .env("ARGUMENTS", arguments.to_string());
+        let ran = run(&home, &mut client);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let seen: Json = serde_json::from_str(&ran.stdout).unwrap();
+        let shown = seen["shown"].as_array().unwrap();
+        assert_eq!(shown.len(), 1, "{seen}");
+        let form = shown[0].as_str().unwrap();
+        assert!(
+            form.contains("api.example.com") && form.contains("\"to greet\""),
+            "{form}"
+        );
+        assert_eq!(seen["answer"]["status"], "permission granted", "{seen}");
+        let rules = &home.json(&["policy", "get", "needy"])["rules"];
+        assert_eq!(*rules, json!(["network allow host \"api.example.com\""]));
+    }
+}
+
 /// Calls of the round, each with the result a client must hand on unchanged.
 fn calls() -> Vec<(Json, Json)> {
     let value = |tool: &str, arguments: Json, value: Json| {
