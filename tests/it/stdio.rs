@@ -382,10 +382,15 @@ fn a_server_that_is_told_to_end_waits_so_long_and_no_longer() {
     home.load(&home.wat("spin"));
     for (round, tool) in ["hostile_sleep-forever", "spin_spin"].into_iter().enumerate() {
         let mut client = Client::initialized(&home, &[]);
-        client.send("tools/call", json!({ "name": tool, "arguments": {} }));
+        let call = client.send("tools/call", json!({ "name": tool, "arguments": {} }));
         calls(&home, 2 * round + 1);
         let begin = Instant::now();
         client.signal("-TERM");
+        let answer = client.answer(call);
+        assert!(
+            answer["error"]["message"].to_string().contains("the server ends"),
+            "{answer}"
+        );
         assert_eq!(client.ended(), Some(0));
         assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
         let end = calls(&home, 2 * round + 2).pop().unwrap();

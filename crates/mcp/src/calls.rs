@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::STOP_TIMEOUT;
+use crate::{STOP_TIMEOUT, STOPPED};
 
 /// The answer to one call.
 pub(crate) type Answer = Result<CallToolResult, ErrorData>;
@@ -51,7 +51,8 @@ struct Running {
 #[derive(Debug)]
 struct Call {
     task: AbortHandle,
-    is_cancelled: bool,
+    /// Whether it was answered, or is not to be.
+    is_settled: bool,
 }
 
 impl Calls {
@@ -123,7 +124,7 @@ impl Calls {
         let task = tokio::spawn(async move {
             let ended = ended;
             let answer = call.await;
-            if !ended.is_cancelled() {
+            if ended.settle() {
                 post(&message(ended.id.clone(), answer));
             }
         });
@@ -131,7 +132,7 @@ impl Calls {
             id,
             Call {
                 task: task.abort_handle(),
-                is_cancelled: false,
+                is_settled: false,
             },
         );
     }
@@ -144,10 +145,14 @@ impl Calls {
         }
     }
 
-    /// Stops the calls that are still running, and returns when they have let go of what they held.
+    /// Stops the calls that are still running, tells whoever asked, and returns when they have let go of what they held.
     pub(crate) async fn stop(&self) {
-        for call in self.running.lock().values() {
+        for (id, call) in self.running.lock().iter_mut() {
             call.task.abort();
+            if !std::mem::replace(&mut call.is_settled, true) {
+                let error = ErrorData::internal_error(STOPPED, None);
+                (self.post)(&ServerJsonRpcMessage::error(error, Some(id.clone())));
+            }
         }
         drop(timeout(STOP_TIMEOUT, self.running.idle()).await);
     }
@@ -164,7 +169,7 @@ impl Running {
         let Some(call) = calls.get_mut(id) else {
             return false;
         };
-        call.is_cancelled = true;
+        call.is_settled = true;
         call.task.abort();
         true
     }
@@ -187,12 +192,12 @@ struct Ended {
 }
 
 impl Ended {
-    fn is_cancelled(&self) -> bool {
+    /// Whether it is to be answered, which it then counts as.
+    fn settle(&self) -> bool {
         // The entry is made under the lock that the task was begun under, so that it is there by now.
-        self.running
-            .lock()
-            .get(&self.id)
-            .is_none_or(|call| call.is_cancelled)
+        let mut calls = self.running.lock();
+        let call = calls.get_mut(&self.id);
+        call.is_some_and(|call| !std::mem::replace(&mut call.is_settled, true))
     }
 }
 

@@ -49,6 +49,9 @@ use crate::stdio::{Ends, LineTransport};
 /// How long calls may go on once no more requests come: a client has gone, or the server is told to end.
 const DRAIN_TIME: Duration = Duration::from_secs(4);
 
+/// What is said of a request that was not answered by then.
+const STOPPED: &str = "stopped, since the server ends";
+
 /// How long stopped calls may take to let go of their guests before the server returns without them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 

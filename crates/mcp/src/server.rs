@@ -26,6 +26,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 use wassette_host::{Level, sanitize};
 
+use crate::STOPPED;
 use crate::news::{Ear, Wanted, Watched, accepted};
 use crate::notes::level;
 use crate::rich;
@@ -66,7 +67,7 @@ impl Server {
             // Nobody gets this: a cancelled request is not answered.
             () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
             () = self.shared.overdue.cancelled() => {
-                Err(ErrorData::internal_error("stopped, since the server ends", None))
+                Err(ErrorData::internal_error(STOPPED, None))
             }
         }
     }
