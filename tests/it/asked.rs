@@ -312,8 +312,29 @@ fn a_limit_that_is_asked_for_is_never_less_than_what_holds() {
         json!([]),
         "what was granted otherwise waits no more"
     );
-    assert_eq!(decide(&home, "approve", number).0, 0);
+    assert_eq!(decide(&home, "approve", number).0, 4);
     assert_eq!(rules(&home), json!(["limit memory 2Gi"]));
+}
+
+/// What was granted otherwise takes no place, though nobody looks at what waits.
+#[test]
+fn what_was_granted_otherwise_takes_no_place() {
+    let home = needy();
+    let mut client = Client::initialized(&home, &[]);
+    let network =
+        |value: &str| json!({"component_id": "needy", "permission_type": "network", "value": value});
+    for number in 0..8 {
+        waits(&client.call("request-permission", network(&format!("a{number}.example.com"))));
+    }
+    home.json(&["permission", "grant", "network", "needy", "*.example.com"]);
+    waits(&client.call("request-permission", network("other.example.org")));
+    let again = client.call("request-permission", network("a0.example.com"));
+    let status = &again["result"]["structuredContent"]["status"];
+    assert_eq!(
+        status, "permission was granted before",
+        "a wider rule covers it: {again}"
+    );
+    assert_eq!(pending(&home).as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -493,6 +514,10 @@ fn a_ceiling_holds_for_what_is_asked_for() {
         |value: &str| json!({"component_id": "needy", "permission_type": "network", "value": value});
     waits(&client.call("request-permission", network("api.example.com")));
     let answer = client.call("request-permission", network("other.example.com"));
+    assert!(refused(&answer).contains("does not allow"), "{answer}");
+    // Granted, and not allowed since.
+    home.json(&["permission", "grant", "environment-variable", "needy", "GREETING"]);
+    let answer = client.call("request-permission", wants("GREETING"));
     assert!(refused(&answer).contains("does not allow"), "{answer}");
 }
 

@@ -15,7 +15,9 @@ use crate::outcome::{Outcome, PolicyChange};
 use serde::Serialize;
 use std::sync::Arc;
 use wassette_policy::Policy;
-use wassette_store::{ComponentId, Digest, NewPermissionRequest, PermissionRequest, StoreError};
+use wassette_store::{
+    Approval, ComponentId, Digest, NewPermissionRequest, PermissionRequest, Record, StoreError,
+};
 use wassette_wit::sanitize;
 
 /// Bytes of what a model says a permission is for.
@@ -80,14 +82,35 @@ impl Host {
     /// [`HostError::Store`].
     pub async fn asked(&self) -> Result<Vec<Asked>, HostError> {
         self.refresh().await?;
+        self.forget_granted().await?;
         let catalog = self.catalog();
         let requests = self.inner.store.permission_requests().await.map_err(failed)?;
-        let asked = requests.into_iter().filter_map(|request| {
+        let asked = requests.into_iter().map(|request| {
             let known = catalog.component(&request.id);
-            let is_granted = known.is_some_and(|known| self.is_granted(known, &request.policy));
-            (!is_granted).then(|| Asked::of(request, known.map_or("", |known| &known.origin)))
+            Asked::of(request, known.map_or("", |known| &known.origin))
         });
         Ok(asked.collect())
+    }
+
+    /// Removes the requests for what was granted otherwise since. Says whether there were any.
+    async fn forget_granted(&self) -> Result<bool, HostError> {
+        let catalog = self.catalog();
+        let mut is_any = false;
+        for request in self.inner.store.permission_requests().await.map_err(failed)? {
+            let known = catalog.component(&request.id);
+            if !known.is_some_and(|known| self.has_all(known, &request.policy)) {
+                continue;
+            }
+            let approval = Approval {
+                number: request.number,
+                even_denied: true,
+            };
+            match self.inner.store.take_request(approval).await {
+                Ok(()) | Err(StoreError::NoRequest(_)) => is_any = true,
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        Ok(is_any)
     }
 
     /// Why a request could not be granted now, in words for a person; nothing when it could.
@@ -120,13 +143,12 @@ impl Host {
             let known = catalog.component(id);
             let known = known.ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
             let policy = policy_of(id, &known.policy_text)?;
-            let next = self.raised(grant, &policy)?;
-            if next == policy {
+            self.check_ceiling(&self.raised(grant, &policy)?)?;
+            if self.is_granted(grant, &policy) {
                 let rules = grant.texts();
                 let id = id.clone();
                 return Ok(Outcome::AlreadyGranted { id, rules });
             }
-            self.check_ceiling(&next)?;
             let request = NewPermissionRequest {
                 id: id.clone(),
                 digest: known.digest,
@@ -138,6 +160,11 @@ impl Host {
             match self.inner.store.ask(&request, known.epoch).await {
                 Ok(request) => break (request, known.origin.clone()),
                 Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(StoreError::TooMany { .. })
+                    if attempt < ATTEMPTS_MAX && self.forget_granted().await? =>
+                {
+                    attempt += 1;
+                }
                 Err(StoreError::TooMany { .. }) => return Err(HostError::TooManyRequests),
                 Err(source) => return Err(failed(source)),
             }
@@ -173,21 +200,26 @@ impl Host {
             self.check_ceiling(&next)?;
             Ok(next)
         };
-        let is_changed = self
-            .write(id, |record| {
-                if record.digest != request.digest {
-                    return Err(HostError::OtherVersion {
-                        number,
-                        id: id.clone(),
-                    });
-                }
-                Ok(next(&policy_of(id, &record.policy)?)?.print())
-            })
-            .await?;
-        // It is granted. A request that stays asks for nothing more.
-        if let Err(error) = self.inner.store.remove_request(number).await {
-            tracing::warn!(%error, number, "the request that was approved is still listed");
-        }
+        let change = |record: &mut Record| {
+            if record.digest != request.digest {
+                return Err(HostError::OtherVersion {
+                    number,
+                    id: id.clone(),
+                });
+            }
+            record.policy = next(&policy_of(id, &record.policy)?)?.print();
+            Ok(())
+        };
+        // The request goes with the change: it cannot be denied by somebody else at the same moment.
+        let approval = Approval {
+            number,
+            even_denied: *actor == Actor::Operator,
+        };
+        let (_digest, is_changed) = self
+            .rewrite_approved(id, change, Some(approval))
+            .await
+            .map_err(undecided)?;
+        tracing::info!(component = %id, number, "what was asked for is granted");
         let rules = grants.iter().flat_map(Grantable::texts).collect();
         let mut outcome = changed(id, PolicyChange::Granted, rules, is_changed);
         let catalog = self.catalog();
@@ -249,13 +281,22 @@ impl Host {
         }
     }
 
+    /// Whether a policy allows all that a grant would.
+    fn is_granted(&self, grant: &Grantable, policy: &Policy) -> bool {
+        if self.raised(grant, policy).is_ok_and(|next| next == *policy) {
+            return true;
+        }
+        let alone = grant.rule().and_then(|rule| Policy::empty().granting(rule).ok());
+        alone.is_some_and(|alone| alone.within(policy).is_ok())
+    }
+
     /// Whether a component was granted what a request asks for, meanwhile.
-    fn is_granted(&self, component: &Component, wanted: &str) -> bool {
+    fn has_all(&self, component: &Component, wanted: &str) -> bool {
         let (Some(policy), Ok(wanted)) = (component.policy(), read_policy(wanted)) else {
             return false;
         };
         let mut grants = grantables(&wanted).into_iter();
-        grants.all(|grant| self.raised(&grant, policy).is_ok_and(|next| next == *policy))
+        grants.all(|grant| self.is_granted(&grant, policy))
     }
 }
 
@@ -289,6 +330,17 @@ fn one_line(text: &str, bytes_max: usize) -> String {
     let is_gap = |c: char| c.is_whitespace() || c == '\u{2800}';
     let words: Vec<_> = text.split(is_gap).filter(|word| !word.is_empty()).collect();
     sanitize(&words.join(" "), bytes_max)
+}
+
+/// The request went before it could be approved.
+fn undecided(error: HostError) -> HostError {
+    if let HostError::Store {
+        source: StoreError::NoRequest(number),
+    } = error
+    {
+        return HostError::UnknownRequest { number };
+    }
+    error
 }
 
 fn failed(source: StoreError) -> HostError {

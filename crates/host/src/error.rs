@@ -869,6 +869,7 @@ fn secrets_kind(error: &SecretsError) -> ErrorKind {
 fn store_kind(error: &StoreError) -> ErrorKind {
     match error {
         StoreError::FeedSequence { .. } => ErrorKind::Denied,
+        StoreError::NoRequest(_) => ErrorKind::NotFound,
         StoreError::Invalid { .. } | StoreError::TooMany { .. } => ErrorKind::Invalid,
         StoreError::Conflict { .. }
         | StoreError::FeedConflict { .. }

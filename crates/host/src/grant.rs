@@ -15,7 +15,7 @@ use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
 use crate::protect::{ProtectError, Protection};
 use std::sync::Arc;
 use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
-use wassette_store::{ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
+use wassette_store::{Approval, ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
 
 /// Attempts to change something of a component while others change it too.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
@@ -149,7 +149,7 @@ impl Host {
     }
 
     /// Writes the policy of a record. Says whether that made a difference.
-    pub(crate) async fn write(
+    async fn write(
         &self,
         id: &ComponentId,
         next: impl Fn(&Record) -> Result<String, HostError>,
@@ -170,8 +170,19 @@ impl Host {
     pub(crate) async fn rewrite(
         &self,
         id: &ComponentId,
-        mut change: impl FnMut(&mut Record) -> Result<(), HostError>,
+        change: impl FnMut(&mut Record) -> Result<(), HostError>,
     ) -> Result<(Digest, bool), HostError> {
+        self.rewrite_approved(id, change, None).await
+    }
+
+    /// The same for a change that decides a request, which goes with it, also when it makes no difference.
+    pub(crate) async fn rewrite_approved(
+        &self,
+        id: &ComponentId,
+        mut change: impl FnMut(&mut Record) -> Result<(), HostError>,
+        approval: Option<Approval>,
+    ) -> Result<(Digest, bool), HostError> {
+        let store = &self.inner.store;
         let failed = |source| HostError::Store { source };
         let mut attempt = 1;
         let digest = loop {
@@ -183,10 +194,18 @@ impl Host {
             let mut record = before.clone();
             change(&mut record)?;
             if record == before {
+                if let Some(approval) = approval {
+                    store.take_request(approval).await.map_err(failed)?;
+                }
                 return Ok((record.digest, false));
             }
             let (digest, expected) = (record.digest, Expected::Epoch(record.epoch));
-            match self.inner.store.commit(&renewed(record), expected).await {
+            let record = renewed(record);
+            let committed = match approval {
+                Some(approval) => store.commit_approved(&record, expected, approval).await,
+                None => store.commit(&record, expected).await,
+            };
+            match committed {
                 Ok(_epoch) => break digest,
                 Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(source) => return Err(failed(source)),

@@ -140,6 +140,9 @@ pub enum StoreError {
         /// The sequence found.
         found: u64,
     },
+    /// No request of this number waits, or none that the caller may approve.
+    #[error("there is no request {0} that waits")]
+    NoRequest(u64),
     /// The store does not hold these bytes.
     #[error("the store has no blob `{0}`")]
     NoBlob(Digest),
@@ -264,6 +267,7 @@ impl StoreError {
             }
             Self::Io { .. } => Some("check that this user may read and write the store and its disk"),
             Self::Digest { .. }
+            | Self::NoRequest(_)
             | Self::TooLarge { .. }
             | Self::Invalid { .. }
             | Self::Database { .. }

@@ -56,8 +56,8 @@ pub use reference::{
     REFERENCE_BYTES_MAX, Reference,
 };
 pub use request::{
-    DENIED_MAX, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX, REQUESTS_ALL_MAX,
-    REQUESTS_MAX, REQUESTS_OF_ONE_MAX,
+    Approval, DENIED_MAX, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX,
+    REQUESTS_ALL_MAX, REQUESTS_MAX, REQUESTS_OF_ONE_MAX,
 };
 pub use revocation::{
     CHECKED_INTERVAL_MS, DOCUMENT_BYTES_MAX, FEEDS_MAX, Feed, NewFeed, NewRevocation, OPERATOR,
@@ -221,6 +221,15 @@ impl Store {
     /// [`StoreError::Conflict`] when it is not as expected, [`StoreError::NoBlob`] when its bytes are not in
     /// the store, and what the disk and the database say. After an error nothing is changed.
     pub async fn commit(&self, record: &NewRecord, expected: Expected) -> Result<u64, StoreError> {
+        self.commit_with(record, expected, None).await
+    }
+
+    async fn commit_with(
+        &self,
+        record: &NewRecord,
+        expected: Expected,
+        approval: Option<Approval>,
+    ) -> Result<u64, StoreError> {
         let hold = {
             let (inner, digest) = (Arc::clone(&self.0), record.digest);
             blocking(move || {
@@ -229,7 +238,7 @@ impl Store {
             })
             .await??
         };
-        let epoch = self.0.database.commit(record, expected).await;
+        let epoch = self.0.database.commit(record, expected, approval).await;
         drop(hold);
         epoch
     }

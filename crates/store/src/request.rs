@@ -1,6 +1,6 @@
 //! What models asked people to allow, until it is decided; and what was denied, so that it is not asked again.
 
-use crate::{ComponentId, Digest, Expected, Store, StoreError};
+use crate::{ComponentId, Digest, Expected, NewRecord, Store, StoreError};
 
 /// Most requests of one component that wait for a person. Nobody reads more.
 pub const REQUESTS_MAX: usize = 16;
@@ -55,7 +55,40 @@ pub struct NewPermissionRequest {
     pub asked_ms: u64,
 }
 
+/// The request that a change decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Its number.
+    pub number: u64,
+    /// Whether one that was denied can be approved all the same.
+    pub even_denied: bool,
+}
+
 impl Store {
+    /// [`Store::commit`] of what a request asked for. The request goes in the same change, so that it cannot be denied
+    /// as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::commit`], and [`StoreError::NoRequest`] when there is none that can be approved.
+    pub async fn commit_approved(
+        &self,
+        record: &NewRecord,
+        expected: Expected,
+        approval: Approval,
+    ) -> Result<u64, StoreError> {
+        self.commit_with(record, expected, Some(approval)).await
+    }
+
+    /// Removes a request that is granted already.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoRequest`], and what the database says.
+    pub async fn take_request(&self, approval: Approval) -> Result<(), StoreError> {
+        self.0.database.take_request(approval).await
+    }
+
     /// Writes a request, if the component's record was written by the change `expected_epoch`. Gives the one that is
     /// there already when the same was asked for before, denied or not.
     ///
@@ -89,15 +122,6 @@ impl Store {
     /// What the database says.
     pub async fn deny_request(&self, number: u64, denied_ms: u64) -> Result<bool, StoreError> {
         self.0.database.deny_request(number, denied_ms).await
-    }
-
-    /// Removes a request. Gives whether there was one of this number.
-    ///
-    /// # Errors
-    ///
-    /// What the database says.
-    pub async fn remove_request(&self, number: u64) -> Result<bool, StoreError> {
-        self.0.database.remove_request(number).await
     }
 }
 

@@ -464,6 +464,10 @@ fn in_a_session_an_answer_needs_the_scope_that_its_question_was_asked_with() {
     let result = json!({"action": "accept", "content": {"decision": "allow"}});
     let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
     assert_eq!(post(&caller, &answer), 403);
+    // What is no answer approves nothing.
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 99}});
+    assert_eq!(post(&caller, &cancelled), 202);
     assert_eq!(home.json(&["policy", "get", "needy"])["rules"], json!([]));
     assert_eq!(post(&approver, &answer), 202);
     wait_for(&mut stream, "permission granted");

@@ -23,8 +23,10 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 pub(super) enum Wish {
     /// To be answered.
     Request(Box<JsonRpcRequest<ClientRequest>>),
-    /// A notification, or an answer.
+    /// A notification.
     Told,
+    /// An answer, or what the library may take for one.
+    Answer,
 }
 
 /// Whether a head says that a body is JSON, as the library sees it.
@@ -74,9 +76,10 @@ fn without_mark(bytes: Bytes) -> Bytes {
 pub(super) fn wish(bytes: &[u8]) -> Result<Wish, Refusal> {
     match Reader::of_http().read(bytes) {
         Incoming::Message(ClientJsonRpcMessage::Request(request)) => Ok(Wish::Request(Box::new(request))),
-        Incoming::Message(_) => Ok(Wish::Told),
+        Incoming::Message(ClientJsonRpcMessage::Notification(_)) => Ok(Wish::Told),
+        Incoming::Message(_) => Ok(Wish::Answer),
         // What nobody waits for is still acknowledged by the library, if it is a message at all.
-        Incoming::Nothing if !bytes.trim_ascii().is_empty() => Ok(Wish::Told),
+        Incoming::Nothing if !bytes.trim_ascii().is_empty() => Ok(Wish::Answer),
         Incoming::Nothing => {
             let error = ErrorData::invalid_request("the body is empty", None);
             Err(refused(StatusCode::BAD_REQUEST, None, &error))

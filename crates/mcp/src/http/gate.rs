@@ -132,7 +132,7 @@ impl Gate {
         }
     }
 
-    /// Refuses an answer, or another message that is no request, with a token that may not approve what was asked.
+    /// Refuses an answer with a token that may not approve, where it could approve something.
     fn permit_answer(&self, caller: &Caller) -> Result<(), Refusal> {
         let session = caller
             .session
@@ -322,12 +322,17 @@ async fn posted(
     let wish = wish(&bytes)?;
     let mut caller = caller(endpoint, &mut parts, &wish, (principal, came_to))?;
     // Needs no place: what ends a call must come through when calls have taken all of them.
-    let Wish::Request(request) = wish else {
-        gate.permit_answer(&caller)?;
-        return Ok(caller.passed(endpoint, parts, bytes).await);
+    let request = match wish {
+        Wish::Request(request) => request,
+        Wish::Answer => {
+            gate.permit_answer(&caller)?;
+            return Ok(caller.passed(endpoint, parts, bytes).await);
+        }
+        Wish::Told => return Ok(caller.passed(endpoint, parts, bytes).await),
     };
     let JsonRpcRequest { id, request, .. } = *request;
     gate.permit(&caller.principal, &id, &request)?;
+    gate.sessions.asks(&caller, &request);
     if caller.session.is_none() {
         caller.home = Home::of(endpoint, task_of(&request), caller.came_to);
     }

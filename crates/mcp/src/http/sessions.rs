@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use rmcp::model::{ClientJsonRpcMessage, RequestId, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::common::server_side_http::ServerSseMessage;
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
@@ -15,6 +15,8 @@ use rmcp::transport::streamable_http_server::session::local::{
 };
 
 use super::access::{Principal, Scope};
+use super::home::Caller;
+use crate::builtin::Builtin;
 
 /// A session that says nothing for so long is over. A client that comes back makes a new one.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
@@ -37,7 +39,7 @@ struct Owned {
     used: Instant,
     /// Whether its client knows events without a message.
     knows_priming: bool,
-    /// Whether somebody uses it who may approve, so that what is answered in it may be an approval.
+    /// Whether a person who may approve was asked in it, so that what is answered may be an approval.
     approves: bool,
     /// The requests that are being answered.
     answering: HashSet<RequestId>,
@@ -106,7 +108,7 @@ impl Sessions {
     pub(super) fn own(&self, id: &str, owner: &Principal, knows_priming: bool) {
         let owned = Owned {
             owner: Arc::clone(owner.name()),
-            approves: owner.may(Scope::ApprovePermissions),
+            approves: false,
             used: Instant::now(),
             knows_priming,
             answering: HashSet::new(),
@@ -129,8 +131,21 @@ impl Sessions {
             return false;
         };
         owned.used = Instant::now();
-        owned.approves |= principal.may(Scope::ApprovePermissions);
         true
+    }
+
+    /// Notes that a request may ask a person for a permission.
+    pub(super) fn asks(&self, caller: &Caller, request: &ClientRequest) {
+        let ClientRequest::CallToolRequest(call) = request else {
+            return;
+        };
+        let is_asking = Builtin::find(&call.params.name) == Some(Builtin::RequestPermission);
+        let session = caller.session.as_deref().filter(|_| is_asking);
+        if let (Some(session), true) = (session, caller.principal.may(Scope::ApprovePermissions))
+            && let Some(owned) = self.owners().get_mut(session)
+        {
+            owned.approves = true;
+        }
     }
 
     /// Whether this token may answer what is asked in a session.

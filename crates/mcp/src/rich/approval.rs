@@ -117,25 +117,24 @@ impl Exchange {
         if let Some(brought) = brought.filter(|brought| brought.state.as_deref() == Some(&number)) {
             return self.decided(&asked, Decision::of(&brought.responses)).await;
         }
-        if !self
-            .shared
-            .forms
-            .show(&self.actor, &asked.component_id, asked.number)
-        {
+        // Only what is shown counts as shown.
+        let place = self
+            .asked
+            .as_ref()
+            .map(|peer| (peer, self.shared.asking(&self.actor)));
+        let forms = &self.shared.forms;
+        if matches!(place, Some((_, None))) || !forms.show(&self.actor, &asked.component_id, asked.number) {
             return Ok(waiting(&asked).into());
         }
         let obstacle = self.shared.host.obstacle(asked.number).await;
         let required = question(&asked, obstacle.as_deref());
-        let Some(peer) = &self.asked else {
+        let Some((peer, _waiting)) = place else {
             return Ok(self.ask(required, called)?.into());
         };
-        let decision = match self.shared.asking(&self.actor) {
-            Some(_waiting) => match questions::ask(peer, required).await {
-                Ok(answer) => Decision::of(&answer.responses),
-                Err(Trouble::Unanswered(_)) => Decision::Later,
-                Err(trouble) => return Err(trouble),
-            },
-            None => Decision::Later,
+        let decision = match questions::ask(peer, required).await {
+            Ok(answer) => Decision::of(&answer.responses),
+            Err(Trouble::Unanswered(_)) => Decision::Later,
+            Err(trouble) => return Err(trouble),
         };
         self.decided(&asked, decision).await
     }

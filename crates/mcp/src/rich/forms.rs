@@ -11,6 +11,9 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Forms about one component that one client is shown in that time.
 const FORMS_MAX: usize = 10;
 
+/// Forms about all components that one client is shown in that time.
+const FORMS_OF_ONE_MAX: usize = 20;
+
 /// Forms of all clients in that time.
 const FORMS_ALL_MAX: usize = 10_000;
 
@@ -36,6 +39,7 @@ impl Forms {
         let is_alike = |form: &&Form| form.actor == *actor && form.component == *component;
         let is_enough = forms.iter().any(|form| is_same(&form))
             || forms.iter().filter(is_alike).count() >= FORMS_MAX
+            || forms.iter().filter(|form| form.actor == *actor).count() >= FORMS_OF_ONE_MAX
             || forms.len() >= FORMS_ALL_MAX;
         if !is_enough {
             forms.push(Form {
@@ -70,6 +74,10 @@ mod tests {
             assert!(forms.show(&agent("x"), &a, number), "{number}");
         }
         assert!(!forms.show(&agent("x"), &a, 11));
-        assert!(forms.show(&agent("x"), &b, 12), "another component");
+        for number in 12..=21 {
+            assert!(forms.show(&agent("x"), &b, number), "another component: {number}");
+        }
+        let c: ComponentId = "c".parse().unwrap();
+        assert!(!forms.show(&agent("x"), &c, 22), "twenty of all");
     }
 }

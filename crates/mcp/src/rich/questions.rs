@@ -27,6 +27,9 @@ const REQUESTS_MAX: usize = 16;
 /// Longest key of a question, in bytes.
 const KEY_BYTES_MAX: usize = 200;
 
+/// Longest text of a question, in bytes.
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
 /// How long a person may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -59,7 +62,7 @@ pub(super) fn named(mut required: InputRequired, component: Option<&ComponentId>
         if let Question::ElicitForm(ElicitForm { message, .. })
         | Question::ElicitUrl(ElicitUrl { message, .. }) = &mut request.question
         {
-            *message = format!("{name} asks: {message}");
+            *message = format!("{name} asks: {}", sanitize(message, MESSAGE_BYTES_MAX));
         }
     }
     required

@@ -9,7 +9,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection};
 use super::requests::forget_requests;
 use super::{Database, count};
 use crate::record::VERSIONS_MAX;
-use crate::{ComponentId, Digest, Expected, NewRecord, Record, Snapshot, StoreError, failpoint};
+use crate::{Approval, ComponentId, Digest, Expected, NewRecord, Record, Snapshot, StoreError, failpoint};
 
 /// Largest record that is taken: all its documents together. A contract of the most tools a component may
 /// have is a few megabytes.
@@ -144,7 +144,12 @@ impl Database {
 
     /// Writes one record if the one it replaces is as expected, and keeps that one when it had other bytes;
     /// gives the store's new epoch.
-    pub(crate) async fn commit(&self, record: &NewRecord, expected: Expected) -> Result<u64, StoreError> {
+    pub(crate) async fn commit(
+        &self,
+        record: &NewRecord,
+        expected: Expected,
+        approval: Option<Approval>,
+    ) -> Result<u64, StoreError> {
         let texts = [
             &record.origin,
             &record.policy,
@@ -175,6 +180,9 @@ impl Database {
         write(&mut transaction, record, epoch)
             .await
             .map_err(|error| self.error(error))?;
+        if let Some(approval) = approval {
+            self.take(&mut transaction, approval).await?;
+        }
         self.end_change(&mut transaction).await?;
         Ok(count(epoch))
     }

@@ -5,7 +5,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Database, count};
 use crate::request::{DENIED_MAX, REQUESTS_ALL_MAX, REQUESTS_MAX, REQUESTS_OF_ONE_MAX};
-use crate::{ComponentId, Expected, NewPermissionRequest, PermissionRequest, StoreError, failpoint};
+use crate::{
+    Approval, ComponentId, Expected, NewPermissionRequest, PermissionRequest, StoreError, failpoint,
+};
 
 impl Database {
     pub(crate) async fn permission_requests(&self) -> Result<Vec<PermissionRequest>, StoreError> {
@@ -158,18 +160,29 @@ impl Database {
         Ok(is_there)
     }
 
-    pub(crate) async fn remove_request(&self, number: u64) -> Result<bool, StoreError> {
+    pub(crate) async fn take_request(&self, approval: Approval) -> Result<(), StoreError> {
         let (mut transaction, _epoch) = self.begin_change().await?;
-        let removed = sqlx::query("DELETE FROM permission_request WHERE number = $1")
-            .bind(i64::try_from(number).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.error(error))?;
-        let is_there = removed.rows_affected() > 0;
-        if is_there {
-            self.end_change(&mut transaction).await?;
+        self.take(&mut transaction, approval).await?;
+        self.end_change(&mut transaction).await
+    }
+
+    /// Removes a request that is approved, if it can be.
+    pub(super) async fn take(
+        &self,
+        transaction: &mut SqliteConnection,
+        Approval { number, even_denied }: Approval,
+    ) -> Result<(), StoreError> {
+        let taken =
+            sqlx::query("DELETE FROM permission_request WHERE number = $1 AND (denied_ms IS NULL OR $2)")
+                .bind(i64::try_from(number).unwrap_or(i64::MAX))
+                .bind(even_denied)
+                .execute(transaction)
+                .await
+                .map_err(|error| self.error(error))?;
+        if taken.rows_affected() == 0 {
+            return Err(StoreError::NoRequest(number));
         }
-        Ok(is_there)
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::database::migrator;
 use crate::{
-    Artifact, BackupError, ComponentId, Digest, Expected, NewFeed, NewPermissionRequest, NewRecord,
+    Approval, Artifact, BackupError, ComponentId, Digest, Expected, NewFeed, NewPermissionRequest, NewRecord,
     NewRevocation, OPERATOR, PermissionRequest, Record, Reference, Snapshot, Store, StoreError,
 };
 
@@ -190,7 +190,17 @@ async fn run(task: &str, folder: &Path) -> Result<(), BackupError> {
         }
         "ask" => drop(store.ask(&request("other", "more"), 3).await?),
         "deny request" => drop(store.deny_request(REQUEST, 9).await?),
-        "remove request" => drop(store.remove_request(REQUEST).await?),
+        "approve" => {
+            let mut granted = record("other", "other");
+            granted.policy = "granted".to_owned();
+            let approval = Approval {
+                number: REQUEST,
+                even_denied: false,
+            };
+            store
+                .commit_approved(&granted, Expected::Epoch(3), approval)
+                .await?;
+        }
         "feed checked" => drop(store.feed_checked(FEED, 1, 1_000_000).await?),
         "remove feed" => drop(store.remove_feed(FEED, 1).await?),
         "collect" => drop(store.collect().await?),
@@ -320,7 +330,8 @@ async fn killed_while_a_feed_is_written_or_removed() {
 async fn killed_while_something_is_asked_for_or_decided() {
     check_each("ask", &[("ask: written", 1, false), WRITTEN, COMMITTED]).await;
     check_each("deny request", &[("deny: written", 1, false), WRITTEN, COMMITTED]).await;
-    check_each("remove request", &[WRITTEN, COMMITTED]).await;
+    let steps = [("commit: version kept", 1, false), WRITTEN, COMMITTED];
+    check_each("approve", &steps).await;
 }
 
 #[tokio::test]

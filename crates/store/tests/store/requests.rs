@@ -1,8 +1,8 @@
 //! What models asked for: found again, bounded, and gone with what it was for.
 
-use crate::{Home, artifact, id, load};
+use crate::{Home, artifact, id, load, record};
 use wassette_store::{
-    DENIED_MAX, Expected, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX,
+    Approval, DENIED_MAX, Expected, NewPermissionRequest, PermissionRequest, REQUEST_POLICY_BYTES_MAX,
     REQUESTS_ALL_MAX, REQUESTS_MAX, Store, StoreError,
 };
 
@@ -41,8 +41,13 @@ async fn a_request_is_kept_with_a_number_of_its_own() {
     assert_eq!(first, expected);
     let again = store.ask(&request("a", b"one", "p"), epoch).await.unwrap();
     assert_eq!(again, expected, "the same is asked once");
-    assert!(store.remove_request(2).await.unwrap());
-    assert!(!store.remove_request(2).await.unwrap());
+    let approval = Approval {
+        number: 2,
+        even_denied: false,
+    };
+    store.take_request(approval).await.unwrap();
+    let taken = store.take_request(approval).await;
+    assert!(matches!(taken, Err(StoreError::NoRequest(2))), "{taken:?}");
     let next = store.ask(&request("a", b"one", "p"), epoch).await.unwrap();
     assert_eq!(next.number, 4, "no number is used twice");
     store.close().await;
@@ -75,6 +80,52 @@ async fn a_denial_is_remembered() {
         .collect();
     assert_eq!(numbers(&store).await, expected);
     assert!(!store.deny_request(7_000, 1).await.unwrap());
+}
+
+/// A grant and the end of its request are one change: whoever denies it before or after learns of it.
+#[tokio::test]
+async fn what_is_approved_cannot_be_denied_as_well() {
+    let home = Home::new();
+    let store = home.open().await;
+    let mut epoch = load(&store, "a", b"one", Expected::Absent).await.unwrap();
+    let mut approved = record("a", &artifact(b"one"));
+    for (is_denied, even_denied) in [(false, false), (true, false), (true, true)] {
+        approved.policy.push('p');
+        let asked = store
+            .ask(&request("a", b"one", &approved.policy), epoch)
+            .await
+            .unwrap();
+        let approval = Approval {
+            number: asked.number,
+            even_denied,
+        };
+        if is_denied {
+            store.deny_request(asked.number, 1).await.unwrap();
+        }
+        let committed = store
+            .commit_approved(&approved, Expected::Epoch(epoch), approval)
+            .await;
+        if is_denied && !even_denied {
+            assert!(
+                matches!(committed, Err(StoreError::NoRequest(_))),
+                "{committed:?}"
+            );
+            let snapshot = store.snapshot().await.unwrap();
+            assert_eq!(snapshot.records[0].epoch, epoch, "nothing is granted");
+            assert_eq!(numbers(&store).await, [asked.number]);
+            store
+                .take_request(Approval {
+                    even_denied: true,
+                    ..approval
+                })
+                .await
+                .unwrap();
+        } else {
+            epoch = committed.unwrap();
+            assert!(!store.deny_request(asked.number, 1).await.unwrap());
+            assert_eq!(numbers(&store).await, [0; 0]);
+        }
+    }
 }
 
 #[tokio::test]
