@@ -316,6 +316,32 @@ fn a_limit_that_is_asked_for_is_never_less_than_what_holds() {
     assert_eq!(rules(&home), json!(["limit memory 2Gi"]));
 }
 
+#[test]
+fn a_secret_can_be_asked_for_and_what_it_lacks_is_said() {
+    let home = needy();
+    let secret = json!({
+        "component_id": "needy", "permission_type": "secret", "value": "token", "host": "api.example.com",
+    });
+    let (mut client, called, question) = asked_in_the_client(&home, secret);
+    let rule = r#"secret "token" host "api.example.com" header "authorization""#;
+    let message = question["params"]["message"].as_str().unwrap();
+    assert!(message.contains(rule), "{message}");
+    answers(
+        &mut client,
+        &question,
+        &json!({"action": "accept", "content": {"decision": "allow"}}),
+    );
+    let granted = client.answer(called);
+    let message = granted["result"]["structuredContent"]["message"]
+        .as_str()
+        .unwrap();
+    assert!(
+        message.contains("no rule of the network allows a request"),
+        "{message}"
+    );
+    assert_eq!(rules(&home), json!([rule]));
+}
+
 /// What was granted otherwise takes no place, though nobody looks at what waits.
 #[test]
 fn what_was_granted_otherwise_takes_no_place() {

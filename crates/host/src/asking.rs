@@ -29,6 +29,9 @@ const NAME_BYTES_MAX: usize = 200;
 /// Bytes of one rule that is asked for. It is shown whole or not asked for.
 const RULE_BYTES_MAX: usize = 400;
 
+/// Characters of a digest that a person is shown: `sha256:` and twelve more.
+const DIGEST_CHARS: usize = 19;
+
 /// Something that a model asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Asked {
@@ -54,6 +57,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The beginning of the digest, which tells versions apart for a person.
+    #[must_use]
+    pub fn short_digest(&self) -> String {
+        self.digest.to_string().chars().take(DIGEST_CHARS).collect()
+    }
+
     fn of(request: PermissionRequest, origin: &str) -> Self {
         let rules = match read_policy(&request.policy) {
             Ok(policy) => rule_texts(&policy),
@@ -201,16 +210,11 @@ impl Host {
             Ok(next)
         };
         let change = |record: &mut Record| {
-            if record.digest != request.digest {
-                return Err(HostError::OtherVersion {
-                    number,
-                    id: id.clone(),
-                });
-            }
             record.policy = next(&policy_of(id, &record.policy)?)?.print();
             Ok(())
         };
-        // The request goes with the change: it cannot be denied by somebody else at the same moment.
+        // The request goes with the change: it cannot be denied by somebody else at the same moment, and where the version
+        // for which it was is gone, it is gone as well.
         let approval = Approval {
             number,
             even_denied: *actor == Actor::Operator,

@@ -391,14 +391,6 @@ pub enum HostError {
         /// The request.
         number: u64,
     },
-    /// It was asked for another version of the component.
-    #[error("request {number} was for another version of component `{id}`")]
-    OtherVersion {
-        /// The request.
-        number: u64,
-        /// The component.
-        id: ComponentId,
-    },
     /// A path that was asked for is a link, or goes through one.
     #[error("the path that is asked for leads elsewhere: {}", .rules.join(", "))]
     LeadsElsewhere {
@@ -563,7 +555,6 @@ impl HostError {
             | Self::Untrusted { .. }
             | Self::DeniedBefore { .. }
             | Self::LeadsElsewhere { .. }
-            | Self::OtherVersion { .. }
             | Self::TooManyRequests
             | Self::Withheld { .. } => ErrorKind::Denied,
             Self::Protected(ProtectError::Missing(_)) => ErrorKind::NotFound,
@@ -592,9 +583,6 @@ impl HostError {
             Self::UnknownRequest { .. } => Some("`wassette permission pending` shows what was asked for"),
             Self::LeadsElsewhere { .. } => {
                 Some("grant it there with `wassette permission grant storage` if that is what you want")
-            }
-            Self::OtherVersion { .. } => {
-                Some("grant this version what it needs with `wassette permission grant`")
             }
             Self::OtherOrigin { .. } => {
                 Some("give the new one another id with `--name`, or replace the old one with `--replace`")
@@ -760,7 +748,6 @@ impl HostError {
             | Self::Withheld { .. }
             | Self::UnknownRequest { .. }
             | Self::DeniedBefore { .. }
-            | Self::OtherVersion { .. }
             | Self::TooManyRequests
             | Self::NotShown { .. }
             | Self::Request { .. }

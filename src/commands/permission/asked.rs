@@ -7,9 +7,6 @@ use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wassette_host::{Asked, Command, ComponentId, Host, Outcome};
 
-/// Characters of a digest in a table.
-const DIGEST_CHARS: usize = 19;
-
 pub(super) async fn pending(host: &Host, all: bool, output: Output) -> Result<(), Exit> {
     let mut asked = host.asked().await?;
     asked.retain(|request| all || request.denied_ms.is_none());
@@ -82,12 +79,7 @@ fn people(asked: &[Asked]) -> String {
                 "{}\n{}\n{}",
                 request.component_id,
                 shown(&request.origin),
-                request
-                    .digest
-                    .to_string()
-                    .chars()
-                    .take(DIGEST_CHARS)
-                    .collect::<String>()
+                request.short_digest()
             ),
             rules.join("\n"),
             reason,

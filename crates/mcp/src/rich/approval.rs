@@ -23,9 +23,6 @@ use crate::wire;
 /// The question's key, and its one field.
 const DECISION: &str = "decision";
 
-/// Characters of a digest in a question.
-const DIGEST_CHARS: usize = 19;
-
 /// What a person said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
@@ -210,10 +207,11 @@ fn waiting(asked: &Asked) -> CallToolResult {
 }
 
 fn question(asked: &Asked, obstacle: Option<&str>) -> InputRequired {
-    let digest: String = asked.digest.to_string().chars().take(DIGEST_CHARS).collect();
     let mut message = format!(
-        "Wassette asks: component `{}` (from {}, {digest}…) is to be allowed, until it is taken back:",
-        asked.component_id, asked.origin
+        "Wassette asks: component `{}` (from {}, {}…) is to be allowed, until it is taken back:",
+        asked.component_id,
+        asked.origin,
+        asked.short_digest()
     );
     for rule in &asked.rules {
         message.push_str("\n- ");
