@@ -366,7 +366,7 @@ pub(crate) enum PermissionCommand {
         /// Its number, as `permission pending` shows it.
         number: u64,
     },
-    /// Denies it, also when it is asked for again.
+    /// Denies what a model asked for, also when it is asked for again.
     Deny {
         /// Its number, as `permission pending` shows it; or several.
         #[arg(required_unless_present = "component")]

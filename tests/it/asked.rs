@@ -564,6 +564,8 @@ fn nobody_is_flooded_with_requests() {
     let second = waits(&client.call("request-permission", wants("B2")));
     home.json(&["permission", "deny", &first.to_string(), &second.to_string()]);
     assert_eq!(home.run(&["permission", "deny"]).code, 2);
+    let unknown = home.run(&["permission", "deny", "--component", "nobody"]);
+    assert_eq!(unknown.code, 4, "{unknown:?}");
     // Whatever is answered, a person is shown ten forms in an hour.
     let mut client = Client::able(home.command(&["run"]), json!({"elicitation": {}}));
     for number in 0..12 {

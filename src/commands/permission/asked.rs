@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output::{Output, shown, table};
 use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wassette_host::{Asked, Command, ComponentId, Host, Outcome};
+use wassette_host::{Asked, Command, ComponentId, Host, HostError, Outcome};
 
 pub(super) async fn pending(host: &Host, all: bool, output: Output) -> Result<(), Exit> {
     let mut asked = host.asked().await?;
@@ -26,6 +26,9 @@ pub(super) async fn deny(
     output: Output,
 ) -> Result<(), Exit> {
     if let Some(id) = component {
+        if host.catalog().component(&id).is_none() {
+            return Err(HostError::UnknownComponent { id }.into());
+        }
         let asked = host.asked().await?.into_iter();
         let waiting = asked.filter(|request| request.denied_ms.is_none() && request.component_id == id);
         numbers = waiting.map(|request| request.number).collect();
