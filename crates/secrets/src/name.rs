@@ -87,6 +87,9 @@ pub enum SecretValueError {
     /// NUL or another control character, which no header can have.
     #[error("the value of a secret has no control characters")]
     Control,
+    /// A blank at its beginning or end, which no server gets: the value would not be found in what comes back.
+    #[error("the value of a secret has no blank at its beginning or end")]
+    Blank,
 }
 
 /// Says whether a text can be the value of a header, and with it of a secret.
@@ -102,6 +105,9 @@ pub(crate) fn check_value(value: &str) -> Result<(), SecretValueError> {
     }
     if value.contains(char::is_control) {
         return Err(SecretValueError::Control);
+    }
+    if value.starts_with(' ') || value.ends_with(' ') {
+        return Err(SecretValueError::Blank);
     }
     Ok(())
 }
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_value_is_what_a_header_can_carry() {
-        use SecretValueError::{Control, Empty, LineBreak, Long};
+        use SecretValueError::{Blank, Control, Empty, LineBreak, Long};
         value("x", None);
         value("pässwörd with spaces \"and\\quotes", None);
         value(&"x".repeat(64 << 10), None);
@@ -160,5 +166,7 @@ mod tests {
         value("\u{1b}[31m", Some(Control));
         value("a\u{7f}", Some(Control));
         value("a\u{85}", Some(Control));
+        value(" a", Some(Blank));
+        value("a ", Some(Blank));
     }
 }

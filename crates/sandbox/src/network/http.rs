@@ -274,7 +274,7 @@ fn put_secret(
     let mut header = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).map_err(|_invalid| UNFIT)?;
     header.set_sensitive(true);
     headers.insert(name.clone(), header);
-    mask.add(value.clone());
+    mask.add(value);
     Ok(name)
 }
 

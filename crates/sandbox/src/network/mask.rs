@@ -2,8 +2,11 @@
 //!
 //! A server may send back what it was sent: a debugging page, an error message, a redirect. Wherever the bytes
 //! of a secret stand in a header or in the body, as many `*` take their place, also where they are torn apart
-//! between two pieces of the body. INVARIANT: what is held back is shorter than the longest secret, and each
-//! byte is looked at once for each secret, whatever the server sends.
+//! between two pieces of the body. INVARIANT: each byte is looked at once for each secret, whatever the server sends.
+//!
+//! SECURITY: as many bytes are always held back as the longest secret has, but for one, also where they cannot become
+//! part of it. Were it only those that can, a guest could see by where the pieces end how much of a guess is right, and
+//! read its own secret letter by letter from any server that sends back what it gets.
 //!
 //! This stops accidents, not accomplices: a server that reverses the secret, encodes it or sends it in pieces
 //! gets it past. Against those only helps a policy that names servers one trusts.
@@ -31,13 +34,20 @@ pub(super) struct MaskedBody {
     mask: Mask,
     /// For each needle, how many of its bytes the body ends with so far.
     matched: Vec<usize>,
-    /// The end of the body so far, which may be the beginning of a secret.
+    /// The end of the body so far.
     held: Vec<u8>,
+    /// How long that is once so much has come.
+    held_bytes: usize,
 }
 
 impl Mask {
-    /// Adds a secret, which must not be empty.
-    pub(super) fn add(&mut self, secret: SecretString) {
+    /// Adds a secret. Blanks at its ends do not reach a server, which gets the value of a header.
+    pub(super) fn add(&mut self, secret: &SecretString) {
+        let sent = secret.expose_secret().trim_matches([' ', '\t']);
+        if sent.is_empty() {
+            return;
+        }
+        let secret = SecretString::from(sent);
         let borders = borders(secret.expose_secret().as_bytes());
         self.0.push(Arc::new(Needle { secret, borders }));
     }
@@ -74,14 +84,16 @@ impl Mask {
 
 impl MaskedBody {
     pub(super) fn new(mask: Mask) -> Self {
+        let lengths = mask.0.iter().map(|needle| needle.secret.expose_secret().len());
         Self {
             matched: vec![0; mask.0.len()],
-            mask,
             held: Vec::new(),
+            held_bytes: lengths.max().unwrap_or(0).saturating_sub(1),
+            mask,
         }
     }
 
-    /// Takes the next piece and gives back what can no longer become part of a secret.
+    /// Takes the next piece and gives back all but the last bytes, none of which can become part of a secret any more.
     pub(super) fn pass(&mut self, piece: &[u8]) -> Bytes {
         let held = self.held.len();
         let mut out = std::mem::take(&mut self.held);
@@ -98,8 +110,7 @@ impl MaskedBody {
                 }
             }
         }
-        let longest = self.matched.iter().copied().max().unwrap_or(0);
-        self.held = out.split_off(out.len().saturating_sub(longest));
+        self.held = out.split_off(out.len().saturating_sub(self.held_bytes));
         out.into()
     }
 
@@ -163,7 +174,7 @@ mod tests {
     fn mask(secrets: &[&str]) -> Mask {
         let mut mask = Mask::default();
         for secret in secrets {
-            mask.add((*secret).into());
+            mask.add(&(*secret).into());
         }
         mask
     }
@@ -172,10 +183,22 @@ mod tests {
     fn passed(secrets: &[&str], body: &str, length: usize) -> String {
         let mut masked = MaskedBody::new(mask(secrets));
         let mut out = Vec::new();
-        let longest = secrets.iter().map(|secret| secret.len()).max().unwrap_or(0);
+        let held = secrets
+            .iter()
+            .map(|secret| secret.trim().len())
+            .max()
+            .unwrap_or(0)
+            .saturating_sub(1);
+        let mut come = 0;
         for piece in body.as_bytes().chunks(length) {
             out.extend(masked.pass(piece));
-            assert!(masked.held.len() < longest, "held back: {}", masked.held.len());
+            come += piece.len();
+            // Whatever the bytes are: this is what a guest sees of the mask.
+            assert_eq!(
+                masked.held.len(),
+                held.min(come),
+                "`{body}` in pieces of {length}"
+            );
         }
         out.extend(masked.finish());
         String::from_utf8(out).expect("ASCII")
@@ -196,6 +219,12 @@ mod tests {
         check(&["aa"], "baaab", "b***b");
         check(&["abab"], "ababab", "******");
         check(&["x"], "xyx", "*y*");
+    }
+
+    #[test]
+    fn blanks_around_a_secret_are_no_part_of_it() {
+        check(&[" s3cret\t"], "a s3cret b", "a ****** b");
+        check(&["  "], "a  b", "a  b");
     }
 
     #[test]
