@@ -52,19 +52,11 @@ async fn execute(host: &Host, command: Command) -> Result<Outcome, Exit> {
 
 /// Takes each back. Together they are one answer.
 async fn revoke_all(host: &Host, id: &ComponentId, grants: Vec<Grantable>) -> Result<Outcome, Exit> {
-    let mut all = PolicyChanged {
-        id: id.clone(),
-        change: PolicyChange::Revoked,
-        rules: Vec::new(),
-        denied_by: Vec::new(),
-        unused: Vec::new(),
-        is_changed: false,
-    };
+    let mut all = PolicyChanged::nothing_revoked(id.clone());
     for grant in grants {
         let command = Command::Revoke(id.clone(), grant);
         if let Outcome::Policy(changed) = execute(host, command).await? {
-            all.rules.extend(changed.rules);
-            all.is_changed |= changed.is_changed;
+            all.add(changed);
         }
     }
     Ok(Outcome::Policy(all))

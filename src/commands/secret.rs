@@ -56,11 +56,17 @@ async fn set(host: &Host, id: &ComponentId, keys: Vec<String>) -> Result<Vec<Str
     if host.catalog().component(id).is_none() {
         return Err(wassette_host::HostError::UnknownComponent { id: id.clone() }.into());
     }
+    let parts = |key: &String| match key.split_once('=') {
+        Some((key, value)) => Ok((name(key)?, Some(typed(key, value)))),
+        None => Ok((name(key)?, None)),
+    };
+    // All names first: what is wrong with one is said before another is kept.
+    let keys = keys.iter().map(parts).collect::<Result<Vec<_>, Exit>>()?;
     let mut names = Vec::new();
-    for key in keys {
-        let (name, value) = match key.split_once('=') {
-            Some((name, value)) => (self::name(name)?, typed(name, value)),
-            None => (self::name(&key)?, asked(&key)?),
+    for (name, value) in keys {
+        let value = match value {
+            Some(value) => value,
+            None => asked(name.as_str())?,
         };
         let command = Command::SetSecret(id.clone(), name, value);
         if let Outcome::SecretSet { name, .. } = host.execute(command, &Actor::Operator, &Silent).await? {

@@ -15,6 +15,7 @@ mod asked;
 mod calls;
 mod cli;
 mod client;
+mod compare;
 mod compile;
 mod contain;
 mod demo;

@@ -918,6 +918,14 @@ fn an_agent_sees_and_narrows_and_never_grants() {
         home.rules("needy"),
         json!(["environment allow \"LANG\"", "limit memory 32Mi"])
     );
+    // What goes first is what was granted, and not what the name means alone.
+    home.grant(&["network", "needy", "http://localhost:18080"]);
+    let answer = revoke("network", "localhost");
+    assert_eq!(
+        answer["structuredContent"]["message"], "it counts from now on, also for calls that run",
+        "{answer}"
+    );
+    assert!(!home.rules("needy").to_string().contains("localhost"));
     assert_eq!(revoke("memory", "32Mi")["isError"], true);
     assert_eq!(revoke("storage", "/x")["isError"], true);
     let answer = client.call("reset-permission", json!({"component_id": "needy"}));

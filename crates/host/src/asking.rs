@@ -9,7 +9,7 @@ use crate::catalog::{Component, read_policy};
 use crate::code::blocking;
 use crate::command::Actor;
 use crate::error::HostError;
-use crate::grant::{ATTEMPTS_MAX, changed, placed_all};
+use crate::grant::{ATTEMPTS_MAX, changed, placed_all, written_out};
 use crate::grantable::{Grantable, grantables, rule_texts};
 use crate::outcome::{Outcome, PolicyChange};
 use serde::Serialize;
@@ -210,7 +210,7 @@ impl Host {
             Ok(next)
         };
         let change = |record: &mut Record| {
-            record.policy = next(&policy_of(id, &record.policy)?)?.print();
+            record.policy = written_out(&next(&policy_of(id, &record.policy)?)?)?;
             Ok(())
         };
         // The request goes with the change: it cannot be denied by somebody else at the same moment, and where the version
@@ -313,14 +313,14 @@ fn policy_of(id: &ComponentId, text: &str) -> Result<Policy, HostError> {
 
 /// Refuses what could not be shown to a person as it is.
 ///
-/// SECURITY: what is invisible, turned around or cut off would be approved unseen. A path with a quotation mark could end
-/// ours and go on with words of its own.
+/// SECURITY: what is invisible, turned around or cut off would be approved unseen. A path with a quotation mark, or with
+/// what is shown as an escape, is more than a person should have to take apart.
 fn check_shown(grant: &Grantable) -> Result<(), HostError> {
     let path = grant.storage().map(|rule| rule.pattern().to_string());
-    let is_quoted = path.is_some_and(|path| path.contains('"'));
+    let is_odd = path.is_some_and(|path| path.contains('"') || one_line(&path, RULE_BYTES_MAX) != path);
     let rules = grant.texts();
     let mut shown = rules.iter().map(|rule| one_line(rule, RULE_BYTES_MAX) == *rule);
-    if is_quoted || !shown.all(|is_whole| is_whole) {
+    if is_odd || !shown.all(|is_whole| is_whole) {
         return Err(HostError::NotShown {
             rules: rules.join(", "),
         });
@@ -388,5 +388,32 @@ mod tests {
         }
         let host = NetworkRule::new(Effect::Allow, &peer("xn--bcher-kva.example")).expect("a rule");
         assert!(check_shown(&Grant::Network(host).into()).is_ok());
+    }
+
+    /// Texts are shown without what is not seen; so it must not stand in a policy, or be shown as an escape.
+    #[test]
+    fn a_rule_is_shown_as_the_rule_that_it_is() {
+        for c in ('\0'..=char::MAX).filter(|c| *c != '\t' && !c.is_whitespace()) {
+            let is_shown = sanitize(&format!("a{c}b"), 100).contains(c);
+            if is_shown {
+                continue;
+            }
+            let raw =
+                format!("version: \"1.0\"\npermissions: {{storage: {{deny: [{{uri: 'fs:///a/{c}'}}]}}}}\n");
+            assert!(read_policy(&raw).is_err(), "U+{:04X}", u32::from(c));
+            if c.is_control() {
+                continue;
+            }
+            let escaped = format!(
+                "version: \"1.0\"\npermissions: {{storage: {{deny: [{{uri: \"fs:///a/\\U{:08x}\"}}]}}}}\n",
+                u32::from(c)
+            );
+            let Ok(policy) = read_policy(&escaped) else {
+                continue;
+            };
+            let shown = rule_texts(&policy);
+            assert!(shown.iter().all(|rule| rule.contains("\\u{")), "{shown:?}");
+            assert_eq!(read_policy(&policy.print()), Ok(policy), "U+{:04X}", u32::from(c));
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::state::Unavailable;
 use crate::version::Difference;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
-use wassette_policy::{Excess, GrantError, PolicyPart, RuleError};
+use wassette_policy::{DOCUMENT_BYTES_MAX, Excess, GrantError, PolicyPart, RuleError};
 use wassette_sandbox::{CompileError, CompileFault, NewSandboxError, PrepareError};
 use wassette_secrets::SecretsError;
 use wassette_signature::SigningError;
@@ -376,6 +376,11 @@ pub enum HostError {
     /// The operator's ceiling does not allow all of a policy.
     #[error("the operator's ceiling does not allow it: {0}")]
     Excess(Excess),
+    /// A policy that could not be read again: written out, it takes so many bytes.
+    #[error(
+        "the policy takes {0} bytes when all of it is written out, more than the {DOCUMENT_BYTES_MAX} that are read"
+    )]
+    LongPolicy(usize),
     /// The operator's ceiling cannot be read, so nothing is granted.
     #[error("{0}")]
     NoCeiling(String),
@@ -523,6 +528,7 @@ impl HostError {
             Self::Compile { source } => compile_kind(source),
             Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
+            | Self::LongPolicy(_)
             | Self::MissingArgument { .. }
             | Self::NoCompletion
             | Self::NoDescription
@@ -647,6 +653,7 @@ impl HostError {
             Self::Compile { source } => compile_hint(source),
             Self::Arguments(_) => Some("`wassette tool read <name>` shows what the tool takes"),
             Self::World { source } => source.hint(),
+            Self::LongPolicy(_) => Some("write fewer rules; `wassette permission reset <id>` takes all back"),
             Self::ArgumentsTooLarge { .. }
             | Self::MissingArgument { .. }
             | Self::NoCompletion
@@ -741,6 +748,7 @@ impl HostError {
             | Self::UnknownComponent { .. }
             | Self::Arguments(_)
             | Self::ArgumentsTooLarge { .. }
+            | Self::LongPolicy(_)
             | Self::NoVersion { .. }
             | Self::Locked { .. }
             | Self::OtherDigest { .. }

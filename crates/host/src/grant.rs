@@ -14,7 +14,7 @@ use crate::grantable::{Grantable, rule_texts};
 use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
 use crate::protect::{ProtectError, Protection};
 use std::sync::Arc;
-use wassette_policy::{AbsolutePath, Effect, Grant, Policy, Rules, StorageRule};
+use wassette_policy::{AbsolutePath, DOCUMENT_BYTES_MAX, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{Approval, ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
 
 /// Attempts to change something of a component while others change it too.
@@ -102,6 +102,7 @@ impl Host {
         let (policy, missing) = blocking(move || placeable(&policy, &protection)).await??;
         self.refresh().await?;
         self.check_ceiling(&policy)?;
+        written_out(&policy)?;
         Ok(missing)
     }
 
@@ -138,13 +139,13 @@ impl Host {
             })?;
             let next = change(&policy)?;
             check(self, &next)?;
-            Ok(next.print())
+            written_out(&next)
         };
         self.write(id, next).await
     }
 
     async fn replace(&self, id: &ComponentId, policy: &Policy) -> Result<bool, HostError> {
-        let text = policy.print();
+        let text = written_out(policy)?;
         self.write(id, |_record| Ok(text.clone())).await
     }
 
@@ -398,6 +399,15 @@ pub(crate) fn moved(
         spec.guest = Some(rule.guest().to_string());
     }
     StorageRule::new(rule.effect(), &spec, None).map_err(HostError::Rule)
+}
+
+/// A policy as a record keeps it. It is read again at each start, so what could not be read is not written.
+pub(crate) fn written_out(policy: &Policy) -> Result<String, HostError> {
+    let text = policy.print();
+    if text.len() > DOCUMENT_BYTES_MAX {
+        return Err(HostError::LongPolicy(text.len()));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
                 .into_iter()
                 .flat_map(|policy| policy.network(Effect::Allow));
             // Each rule once: what it means alone may be granted as well.
-            let meant = rules.filter(|rule| rule.peer() == alone.peer() && **rule != alone);
+            let meant = rules.filter(|rule| is_meant(rule, &alone) && **rule != alone);
             grants.extend(meant.cloned().map(Grant::Network));
             grants.push(Grant::Network(alone));
         }
@@ -172,6 +172,21 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
         }
     }
     Ok(grants.into_iter().map(Grantable::from).collect())
+}
+
+/// Whether a rule is about the same host, and about the same of what is written beside it: a host alone means all its rules,
+/// one port of it those of that port.
+fn is_meant(rule: &NetworkRule, written: &NetworkRule) -> bool {
+    let (rule, written) = (rule.spec(), written.spec());
+    let parts = [
+        (rule.schemes, written.schemes),
+        (rule.ports, written.ports),
+        (rule.paths, written.paths),
+    ];
+    (rule.host, rule.cidr) == (written.host, written.cidr)
+        && parts
+            .iter()
+            .all(|(rule, written)| written.is_none() || rule == written)
 }
 
 /// A host, or a range of addresses, as a network rule names it.
@@ -249,6 +264,14 @@ mod tests {
             ]
         );
         assert_eq!(left("10.0.0.0/8").len(), 3);
+        // One port of a host leaves what was granted beside it.
+        let without = left("localhost:8080");
+        assert_eq!(without.len(), 3, "{without:?}");
+        assert!(
+            without.contains(&"network allow host \"localhost\"".to_owned()),
+            "{without:?}"
+        );
+        assert_eq!(left("localhost:9090").len(), 4);
         let grants = revocable(Some(&policy), GrantKind::Network, "localhost").expect("a host");
         assert_eq!(grants.len(), 2, "{grants:?}");
         assert!(

@@ -13,8 +13,8 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest,
-    Progress, Reference, revocable, rule_texts,
+    Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest, Outcome,
+    PolicyChange, PolicyChanged, Progress, Reference, revocable, rule_texts,
 };
 
 use crate::search::search;
@@ -236,20 +236,29 @@ impl Desk<'_> {
             Builtin::LoadComponent => self.load(arguments).map(|command| vec![command]),
             Builtin::UnloadComponent => unload(arguments).map(|command| vec![command]),
             Builtin::ResetPermission => reset(arguments).map(|command| vec![command]),
-            Builtin::RevokePermission => self.revoke(arguments),
+            // What another process granted is meant too.
+            Builtin::RevokePermission => match self.host.refresh().await {
+                Ok(()) => self.revoke(arguments),
+                Err(error) => return wire::command_refused(&error),
+            },
         };
         let commands = match commands {
             Ok(commands) => commands,
             Err(text) => return Ok(wire::failure(text)),
         };
         let mut last = None;
+        let mut revoked = None;
         for command in commands {
             match self.host.execute(command, self.actor, self.progress).await {
+                Ok(Outcome::Policy(next)) if next.change == PolicyChange::Revoked => {
+                    let none = || PolicyChanged::nothing_revoked(next.id.clone());
+                    revoked.get_or_insert_with(none).add(next);
+                }
                 Ok(outcome) => last = Some(outcome),
                 Err(error) => return wire::command_refused(&error),
             }
         }
-        match last {
+        match last.or(revoked.map(Outcome::Policy)) {
             Some(outcome) => Ok(CallToolResult::structured(outcome_json(&outcome))),
             None => Ok(wire::failure("there is no such permission")),
         }

@@ -1,11 +1,12 @@
 //! Policies made of policies: granting, revoking, joining.
 
 use crate::access::FileOperation;
+use crate::budget::{Budget, Stop};
 use crate::decide::{Question, Verdict};
 use crate::grant::{Effect, EnvironmentRule, FileAccess, NetworkRule, SecretRule, StorageRule};
 use crate::pattern::RuleText;
 use crate::rules::{Policy, PolicyError, Rules};
-use crate::witness::{Search, Stop};
+use crate::witness::Search;
 
 /// One thing to be granted or revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Policy {
         let granted = grant.policy();
         let writes = matches!(grant, Grant::Storage(rule) if rule.access().write);
         for writing in [false, true].into_iter().take(1 + usize::from(writes)) {
-            let ended = Search::new(&granted, self, |question| {
+            let ended = Search::new(&granted, self, &mut Budget::new(), |question| {
                 is_proper(question)
                     && is_writing(question) == writing
                     && granted.decide(question).is_allowed()
@@ -136,7 +137,7 @@ impl Policy {
     pub fn denials_of(&self, grant: &Grant) -> Vec<RuleText> {
         let granted = grant.policy();
         let mut denials = Vec::new();
-        let ended = Search::new(&granted, self, |question| {
+        let ended = Search::new(&granted, self, &mut Budget::new(), |question| {
             if is_proper(question)
                 && granted.decide(question).is_allowed()
                 && let Verdict::Denied(rule) = self.decide(question)
@@ -156,9 +157,10 @@ impl Policy {
     /// for. None of them does harm, but whoever wrote them expects something else.
     #[must_use]
     pub fn unused_secrets(&self) -> Vec<RuleText> {
+        let mut budget = Budget::new();
         let unused = self.rules().secrets.iter();
         unused
-            .filter(|rule| !overlap(&rule.policy_of_requests(), self))
+            .filter(|rule| !overlap(&rule.policy_of_requests(), self, &mut budget))
             .map(|rule| rule.text().clone())
             .collect()
     }
@@ -168,16 +170,17 @@ impl Policy {
     #[must_use]
     pub fn revoking(&self, grant: &Grant) -> Self {
         let mut rules = self.rules().clone();
+        let budget = &mut Budget::new();
         match grant {
-            Grant::Storage(revoked) => revoke_storage(&mut rules, revoked),
-            Grant::Network(revoked) => revoke_network(&mut rules, revoked),
+            Grant::Storage(revoked) => revoke_storage(&mut rules, revoked, budget),
+            Grant::Network(revoked) => revoke_network(&mut rules, revoked, budget),
             Grant::Environment(revoked) => rules.environment.retain(|rule| rule.name() != revoked.name()),
             Grant::Secret(revoked) => {
                 let name = revoked.name();
                 let requests = revoked.policy_of_requests();
-                rules
-                    .secrets
-                    .retain(|rule| rule.name() != name || !overlap(&rule.policy_of_requests(), &requests));
+                rules.secrets.retain(|rule| {
+                    rule.name() != name || !overlap(&rule.policy_of_requests(), &requests, budget)
+                });
             }
         }
         Self::of(rules)
@@ -208,10 +211,12 @@ impl SecretRule {
     }
 
     /// Whether there is a request that both are for, with another value of the same header.
-    pub(crate) fn conflicts(&self, other: &Self) -> bool {
+    pub(crate) fn conflicts(&self, other: &Self, budget: &mut Budget) -> bool {
         self.header() == other.header()
             && (self.name(), self.around()) != (other.name(), other.around())
-            && overlap(&self.policy_of_requests(), &other.policy_of_requests())
+            // Most are for different hosts, which costs nothing to see.
+            && self.requests.meets(&other.requests)
+            && overlap(&self.policy_of_requests(), &other.policy_of_requests(), budget)
     }
 }
 
@@ -232,7 +237,7 @@ fn lift_storage(rules: &mut Rules, granted: &StorageRule) {
         .collect();
 }
 
-fn revoke_storage(rules: &mut Rules, revoked: &StorageRule) {
+fn revoke_storage(rules: &mut Rules, revoked: &StorageRule, budget: &mut Budget) {
     let place = |rule: &StorageRule| policy_of_storage(rule.as_place());
     let taken = place(revoked);
     // Writing comes with reading, so that who cannot read keeps nothing.
@@ -245,13 +250,13 @@ fn revoke_storage(rules: &mut Rules, revoked: &StorageRule) {
     for rule in storage {
         if rule.effect() == Effect::Deny || (!access.read && !rule.access().write) {
             rules.storage.push(rule);
-        } else if is_within(&place(&rule), &taken) {
+        } else if is_within(&place(&rule), &taken, budget) {
             let left = (!access.read).then_some(FileAccess::READ);
             rules
                 .storage
                 .extend(left.and_then(|access| rule.with_access(access)));
         } else {
-            is_left |= overlap(&place(&rule), &taken);
+            is_left |= overlap(&place(&rule), &taken, budget);
             rules.storage.push(rule);
         }
     }
@@ -260,7 +265,7 @@ fn revoke_storage(rules: &mut Rules, revoked: &StorageRule) {
     }
 }
 
-fn revoke_network(rules: &mut Rules, revoked: &NetworkRule) {
+fn revoke_network(rules: &mut Rules, revoked: &NetworkRule, budget: &mut Budget) {
     if revoked.effect() == Effect::Deny {
         rules.network.push(revoked.clone());
         return;
@@ -272,10 +277,10 @@ fn revoke_network(rules: &mut Rules, revoked: &NetworkRule) {
             return true;
         }
         let own = policy_of_network(rule.clone());
-        if is_within(&own, &taken) {
+        if is_within(&own, &taken, budget) {
             return false;
         }
-        is_left |= overlap(&own, &taken);
+        is_left |= overlap(&own, &taken, budget);
         true
     });
     if is_left {
@@ -298,8 +303,8 @@ fn policy_of_network(rule: NetworkRule) -> Policy {
 }
 
 /// Whether the first allows nothing that the second does not; no when nobody can say.
-fn is_within(own: &Policy, other: &Policy) -> bool {
-    Search::new(own, other, |question| {
+fn is_within(own: &Policy, other: &Policy, budget: &mut Budget) -> bool {
+    Search::new(own, other, budget, |question| {
         is_proper(question) && own.decide(question).is_allowed() && !other.decide(question).is_allowed()
     })
     .run()
@@ -307,8 +312,8 @@ fn is_within(own: &Policy, other: &Policy) -> bool {
 }
 
 /// Whether there is anything both allow; yes when nobody can say.
-fn overlap(own: &Policy, other: &Policy) -> bool {
-    Search::new(own, other, |question| {
+fn overlap(own: &Policy, other: &Policy, budget: &mut Budget) -> bool {
+    Search::new(own, other, budget, |question| {
         is_proper(question) && own.decide(question).is_allowed() && other.decide(question).is_allowed()
     })
     .run()

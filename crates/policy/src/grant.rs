@@ -11,13 +11,17 @@ use crate::error::{Field, RuleError};
 use crate::host::HostPattern;
 use crate::path::AbsolutePath;
 use crate::pattern::{PathPattern, RuleText, Shown};
+use crate::text::Quoted;
 use crate::url::{Scheme, UrlParts, UrlPathPattern, is_method, split_port};
 use ipnet::IpNet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-/// Longest name of a variable or a secret, in bytes.
+/// Longest name of a variable, in bytes.
 const NAME_BYTES_MAX: usize = 256;
+
+/// Longest name of a secret, in bytes: what the store of secrets takes.
+const SECRET_NAME_BYTES_MAX: usize = 128;
 /// Longest value of a variable, and longest format of a secret, in bytes.
 const VALUE_BYTES_MAX: usize = 32 * 1024;
 
@@ -140,12 +144,12 @@ impl StorageRule {
         pattern: PathPattern,
         (access, guest, submounts): (FileAccess, AbsolutePath, bool),
     ) -> Self {
-        let mut text = format!("storage {} \"{pattern}\"", effect.as_str());
+        let mut text = format!("storage {} {}", effect.as_str(), Quoted(&pattern.to_string()));
         if effect == Effect::Allow || access != FileAccess::READ_WRITE {
             push_list(&mut text, "access", &access.words());
         }
         if effect == Effect::Allow && guest != pattern.prefix() {
-            push(&mut text, format_args!(" guest \"{guest}\""));
+            push(&mut text, format_args!(" guest {}", Quoted(guest.as_str())));
         }
         if submounts {
             text.push_str(" submounts");
@@ -502,7 +506,7 @@ impl NetworkRule {
             (Some(host), _) => ("host", host),
             (None, cidr) => ("cidr", cidr.unwrap_or_default()),
         };
-        let mut text = format!("network {} {key} \"{peer}\"", self.effect.as_str());
+        let mut text = format!("network {} {key} {}", self.effect.as_str(), Quoted(&peer));
         let parts = [
             ("schemes", spec.schemes),
             ("ports", spec.ports),
@@ -533,6 +537,14 @@ impl NetworkRule {
         }
         rule.normalize();
         rule
+    }
+
+    /// Whether both can be about one host.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        match (&self.peer, &other.peer) {
+            (Peer::Host(one), Peer::Host(two)) => one.meets(two),
+            (Peer::Range(_), _) | (_, Peer::Range(_)) => true,
+        }
     }
 
     /// Which list it is in.
@@ -777,7 +789,7 @@ impl EnvironmentRule {
         Ok(Self {
             name: key.to_owned(),
             value: value.map(str::to_owned),
-            text: format!("environment allow \"{key}\"{with}").into(),
+            text: format!("environment allow {}{with}", Quoted(key)).into(),
         })
     }
 
@@ -855,7 +867,7 @@ impl SecretRule {
     /// [`RuleError`] for a part that cannot be read.
     pub fn new(spec: &SecretSpec) -> Result<Self, RuleError> {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        if !(1..=NAME_BYTES_MAX).contains(&spec.name.len())
+        if !(1..=SECRET_NAME_BYTES_MAX).contains(&spec.name.len())
             || !spec.name.bytes().all(is_name)
             || !spec.name.starts_with(|c: char| c.is_ascii_alphanumeric())
         {
@@ -863,7 +875,7 @@ impl SecretRule {
                 Field::Name,
                 format!("`{}` is no name of a secret", Shown(&spec.name)),
             )
-            .hint("use letters, digits, `.`, `_` and `-`"));
+            .hint("use letters, digits, `.`, `_` and `-`, at most 128 of them"));
         }
         let requests = NetworkRule::new(
             Effect::Allow,
@@ -884,8 +896,10 @@ impl SecretRule {
         };
         let spec = rule.spec();
         rule.text = format!(
-            "secret \"{}\" host \"{}\" header \"{}\"",
-            spec.name, spec.host, spec.header
+            "secret {} host {} header {}",
+            Quoted(&spec.name),
+            Quoted(&spec.host),
+            Quoted(&spec.header)
         )
         .into();
         Ok(rule)

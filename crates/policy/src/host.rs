@@ -146,6 +146,18 @@ impl HostPattern {
         }
     }
 
+    /// Whether there is a host that belongs to both.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(host), pattern) | (pattern, Self::Exact(host)) => pattern.matches(host),
+            (Self::Below(one), Self::Below(two)) => {
+                let [top_one, top_two] = [one, two].map(|name| Host::Name(name.clone()));
+                one == two || self.matches(&top_two) || other.matches(&top_one)
+            }
+        }
+    }
+
     /// Refuses a set of hosts that nobody can answer for: all of them, or all below a public suffix.
     pub(crate) fn check_grantable(&self) -> Result<(), RuleError> {
         match self {
@@ -190,4 +202,27 @@ fn is_public_suffix(name: &str) -> bool {
             .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_bytes())
     };
     is_listed(name) || is_listed(&format!("any.{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_meet_where_a_host_belongs_to_both() {
+        let meets = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| HostPattern::new(text).expect("a host"));
+            assert_eq!(one.meets(&other), other.meets(&one));
+            one.meets(&other)
+        };
+        assert!(meets("*", "a.example.com"));
+        assert!(meets("a.example.com", "a.example.com"));
+        assert!(!meets("a.example.com", "b.example.com"));
+        assert!(meets("*.example.com", "a.example.com"));
+        assert!(!meets("*.example.com", "example.com"));
+        assert!(!meets("*.example.com", "10.0.0.1"));
+        assert!(meets("*.example.com", "*.example.com"));
+        assert!(meets("*.example.com", "*.b.example.com"));
+        assert!(!meets("*.a.example.com", "*.b.example.com"));
+    }
 }

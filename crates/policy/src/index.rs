@@ -226,6 +226,11 @@ impl Peers {
         rules == 0
     }
 
+    /// How many lengths of ranges are tried for an address.
+    pub(crate) fn range_lengths(&self) -> usize {
+        self.lengths_v4.len() + self.lengths_v6.len()
+    }
+
     /// Rules that say every host.
     pub(crate) fn about_all(&self) -> impl Iterator<Item = usize> + '_ {
         self.any.iter().copied()

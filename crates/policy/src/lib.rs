@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod budget;
 mod ceiling;
 mod change;
 mod decide;
@@ -26,6 +27,7 @@ mod rules;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod text;
 mod url;
 mod witness;
 

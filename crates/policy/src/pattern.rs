@@ -5,6 +5,7 @@
 
 use crate::error::{Field, RuleError};
 use crate::path::AbsolutePath;
+use crate::text::is_unseen;
 use std::fmt;
 use std::sync::Arc;
 
@@ -423,7 +424,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN_CHARACTERS_MAX: usize = 100;
         for character in self.0.chars().take(SHOWN_CHARACTERS_MAX) {
-            if character.is_control() {
+            if is_unseen(character) {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 write!(f, "{character}")?;

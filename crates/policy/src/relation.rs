@@ -1,12 +1,14 @@
 //! How two policies compare, decided by asking both about one access of each class.
 
+use crate::budget::{Budget, COST_MAX, Stop};
 use crate::decide::{Question, Verdict};
 use crate::explain::AccessText;
 use crate::grant::{NetworkRule, SecretRule};
 use crate::limits::{LimitKey, LimitSettings, Limits};
 use crate::pattern::{Glob, RuleText, ToolPattern};
 use crate::rules::{Policy, Rules};
-use crate::witness::{Search, Stop, WITNESSES_MAX, texts};
+use crate::text::Quoted;
+use crate::witness::{Search, texts};
 use std::collections::BTreeSet;
 
 /// What a policy grants beyond another.
@@ -43,7 +45,7 @@ pub enum Excess {
         rule: String,
     },
     /// The policies are too large to compare, so that nobody can say.
-    #[error("there are more than {WITNESSES_MAX} cases to compare; write fewer rules, or fewer with `*`")]
+    #[error("comparing them takes more than {COST_MAX} steps; write fewer rules, or fewer with `*`")]
     TooManyCases,
 }
 
@@ -143,7 +145,7 @@ impl Policy {
 
     fn accesses_within(&self, other: &Self, role: Role) -> Result<(), Excess> {
         let mut excess = None;
-        let ended = Search::new(self, other, |question| {
+        let ended = Search::new(self, other, &mut Budget::new(), |question| {
             let Verdict::Allowed(rule) = self.decide(question) else {
                 return false;
             };
@@ -242,12 +244,16 @@ fn lines(rules: &Rules) -> BTreeSet<String> {
     });
     let secrets = rules.secrets.iter().map(|rule: &SecretRule| {
         let (before, after) = rule.around();
-        format!("{} format \"{before}{{secret}}{after}\"", rule.text())
+        format!(
+            "{} format {}",
+            rule.text(),
+            Quoted(&format!("{before}{{secret}}{after}"))
+        )
     });
     let tools = rules
         .tools_deny
         .iter()
-        .map(|pattern| format!("tools deny \"{pattern}\""));
+        .map(|pattern| format!("tools deny {}", Quoted(&pattern.to_string())));
     storage
         .chain(network)
         .chain(environment)
@@ -262,9 +268,10 @@ fn tools_within(own: &Policy, other: &Policy) -> Result<(), Excess> {
         let patterns = own.rules().tools_deny.iter().chain(&other.rules().tools_deny);
         patterns.map(ToolPattern::glob)
     };
-    let mut left = WITNESSES_MAX;
-    let names = texts(globs().filter_map(Glob::as_literal), globs(), &mut left);
+    let mut budget = Budget::new();
+    let names = texts(globs().filter_map(Glob::as_literal), globs(), &mut budget);
     for function in names.map_err(|_| Excess::TooManyCases)? {
+        budget.spend(globs().count()).map_err(|_| Excess::TooManyCases)?;
         let denied = other
             .rules()
             .tools_deny

@@ -1,5 +1,6 @@
 //! The rules of a policy together, in canonical order.
 
+use crate::budget::Budget;
 use crate::error::{Field, RuleError};
 use crate::grant::{Effect, EnvironmentRule, NetworkRule, SecretRule, StorageRule};
 use crate::index::Index;
@@ -286,6 +287,7 @@ fn two_values(one: &SecretRule, other: &SecretRule) -> RuleError {
 
 /// Of two secrets for one header, a request could carry neither. Each is compared with each, so there is a bound.
 fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
+    let mut budget = Budget::new();
     for (index, rule) in rules.secrets.iter().enumerate() {
         if index >= SECRETS_MAX {
             let message = format!("there are more than {SECRETS_MAX} rules of secrets");
@@ -296,7 +298,7 @@ fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
             ));
         }
         let mut earlier = rules.secrets.iter().take(index);
-        if let Some(other) = earlier.find(|other| rule.conflicts(other)) {
+        if let Some(other) = earlier.find(|other| rule.conflicts(other, &mut budget)) {
             return Err(conflict(RuleList::Secrets, index, two_values(other, rule)));
         }
     }

@@ -12,10 +12,11 @@
 
 use crate::access::{FileOperation, Protocol, SocketUse};
 use crate::address;
+use crate::budget::{Budget, Stop};
 use crate::decide::Question;
 use crate::grant::{NetworkRule, Peer, PortRange, SecretRule};
 use crate::host::{Host, HostPattern};
-use crate::index::readings;
+use crate::index::{Peers, readings};
 use crate::path::AbsolutePath;
 use crate::pattern::{Glob, Segments};
 use crate::rules::Policy;
@@ -24,35 +25,23 @@ use ipnet::{IpNet, Ipv6Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Most questions asked, and most candidates looked at, for one comparison of two policies.
-pub(crate) const WITNESSES_MAX: usize = 1_000_000;
-
-/// Why a search ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// The visitor has what it wants.
-    Found,
-    /// There are more cases than [`WITNESSES_MAX`].
-    TooMany,
-}
-
 /// Goes through one access of each class that `own` can allow.
-pub(crate) struct Search<'a, V> {
+pub(crate) struct Search<'a, 'b, V> {
     own: &'a Policy,
     other: &'a Policy,
-    left: usize,
+    budget: &'b mut Budget,
     visit: V,
     /// Found once, used three times.
     addresses: Option<Vec<IpAddr>>,
 }
 
-impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
+impl<'a, 'b, V: FnMut(&Question<'_>) -> bool> Search<'a, 'b, V> {
     /// `visit` says whether it has seen enough.
-    pub(crate) fn new(own: &'a Policy, other: &'a Policy, visit: V) -> Self {
+    pub(crate) fn new(own: &'a Policy, other: &'a Policy, budget: &'b mut Budget, visit: V) -> Self {
         Self {
             own,
             other,
-            left: WITNESSES_MAX,
+            budget,
             visit,
             addresses: None,
         }
@@ -69,8 +58,9 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         self.secrets()
     }
 
-    fn ask(&mut self, question: &Question<'_>) -> Result<(), Stop> {
-        spend(&mut self.left)?;
+    /// `looks` says how many rules the decision looks at.
+    fn ask(&mut self, question: &Question<'_>, looks: usize) -> Result<(), Stop> {
+        self.budget.spend(looks)?;
         if (self.visit)(question) {
             Err(Stop::Found)
         } else {
@@ -97,35 +87,53 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             .map(|rule| rule.effect() == crate::grant::Effect::Allow)
             .collect();
         let can_allow = |at: usize| allows.get(at) == Some(&true);
-        for path in paths(&patterns, can_allow, &mut self.left)? {
+        for path in paths(&patterns, can_allow, self.budget)? {
             // What is longer than any path cannot be asked for.
             let Ok(path) = path.parse::<AbsolutePath>() else {
                 continue;
             };
             for operation in OPERATIONS {
+                let looks = self.rules_about_file(&path, operation);
                 for submounts in [false, true].into_iter().take(1 + usize::from(enters)) {
-                    self.ask(&Question::File {
+                    let question = Question::File {
                         path: &path,
                         operation,
                         submounts,
-                    })?;
+                    };
+                    self.ask(&question, looks)?;
                 }
             }
         }
         Ok(())
     }
 
+    fn rules_about_file(&self, path: &AbsolutePath, operation: FileOperation) -> usize {
+        let indexes = [self.own, self.other].map(Policy::index);
+        let lists = indexes
+            .iter()
+            .flat_map(|index| [&index.storage_allow, &index.storage_deny]);
+        let counts = lists.map(|list| {
+            if operation == FileOperation::Rename {
+                list.about_tree(path).count()
+            } else {
+                list.about(path).count()
+            }
+        });
+        counts.sum()
+    }
+
     pub(crate) fn requests(&mut self) -> Result<(), Stop> {
         let names = self.names();
         let addresses = self.addresses()?.into_iter().map(Host::Address);
         for host in names.into_iter().chain(addresses) {
-            spend(&mut self.left)?;
+            self.budget.spend(0)?;
             if !self.can_request(&host) {
                 continue;
             }
-            let rules = self.rules_about(&host);
+            let rules = self.rules_about(&host)?;
+            let looks = self.looks_at(&rules);
             self.each_target(&host, &rules, |search, target| {
-                search.ask(&Question::Http(target))
+                search.ask(&Question::Http(target), looks)
             })?;
         }
         Ok(())
@@ -149,16 +157,18 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             .copied()
             .filter(|address| can_dial(address) && is_special(address))
             .collect();
+        // Only a name that means this machine leads to it without being told so.
+        let can_reach =
+            |address: &&IpAddr| !address.is_loopback() || self.can_request(&Host::Address(**address));
+        let reached: Vec<IpAddr> = special.iter().filter(can_reach).copied().collect();
         for host in self.names() {
-            // Only a name that means this machine leads to it without being told so.
-            let can_reach = |address: &&IpAddr| {
-                !address.is_loopback()
-                    || host.is_loopback_name()
-                    || self.can_request(&Host::Address(**address))
+            let led_to = if host.is_loopback_name() {
+                &special
+            } else {
+                &reached
             };
-            let reached: Vec<IpAddr> = special.iter().filter(can_reach).copied().collect();
-            for address in reached {
-                self.dials_of(&host, address)?;
+            for address in led_to {
+                self.dials_of(&host, *address)?;
             }
         }
         for address in addresses {
@@ -168,14 +178,15 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
     }
 
     fn dials_of(&mut self, host: &Host, address: IpAddr) -> Result<(), Stop> {
-        spend(&mut self.left)?;
+        self.budget.spend(0)?;
         if !self.can_request(host) {
             return Ok(());
         }
-        let mut rules = self.rules_about(host);
-        rules.extend(self.rules_about(&Host::Address(address)));
+        let mut rules = self.rules_about(host)?;
+        rules.extend(self.rules_about(&Host::Address(address))?);
+        let looks = self.looks_at(&rules);
         self.each_target(host, &rules, |search, target| {
-            search.ask(&Question::Dial { target, address })
+            search.ask(&Question::Dial { target, address }, looks)
         })
     }
 
@@ -184,30 +195,32 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             return Ok(());
         }
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            self.ask(&Question::Socket(protocol))?;
+            self.ask(&Question::Socket(protocol), self.other.rules().network.len())?;
         }
         let any = [
             IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         ];
         for ip in self.addresses()?.into_iter().chain(any) {
-            let rules = self.rules_about(&Host::Address(ip));
+            let rules = self.rules_about(&Host::Address(ip))?;
+            let looks = self.looks_at(&rules);
             for port in ports(&rules).into_iter().chain([0]) {
-                self.socket_uses(SocketAddr::new(ip, port))?;
+                self.socket_uses(SocketAddr::new(ip, port), looks)?;
             }
         }
         Ok(())
     }
 
-    fn socket_uses(&mut self, address: SocketAddr) -> Result<(), Stop> {
+    fn socket_uses(&mut self, address: SocketAddr, looks: usize) -> Result<(), Stop> {
         // Other uses are decided like connecting.
         for socket_use in [SocketUse::Connect, SocketUse::Bind] {
             for protocol in [Protocol::Tcp, Protocol::Udp] {
-                self.ask(&Question::SocketAddress {
+                let question = Question::SocketAddress {
                     protocol,
                     socket_use,
                     address,
-                })?;
+                };
+                self.ask(&question, looks)?;
             }
         }
         Ok(())
@@ -217,10 +230,12 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
     pub(crate) fn lookups(&mut self) -> Result<(), Stop> {
         for rule in &self.own.rules().network {
             if let Peer::Host(HostPattern::Exact(host)) = rule.peer() {
-                self.ask(&Question::Resolve {
+                let looks = self.rules_about(host)?.len();
+                let question = Question::Resolve {
                     host_name: &host.to_string(),
                     by_pattern: false,
-                })?;
+                };
+                self.ask(&question, looks)?;
             }
         }
         Ok(())
@@ -228,10 +243,11 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
 
     pub(crate) fn variables(&mut self) -> Result<(), Stop> {
         for rule in &self.own.rules().environment {
-            self.ask(&Question::Variable {
+            let question = Question::Variable {
                 name: rule.name(),
                 granted: Some(rule.value()),
-            })?;
+            };
+            self.ask(&question, 0)?;
         }
         Ok(())
     }
@@ -247,17 +263,30 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
                 .chain(others.copied())
                 .map(|rule| &rule.requests)
                 .collect();
+            self.budget.spend(rules.len())?;
             for host in secret_hosts(&rules) {
+                let looks = self.secrets_about(&host);
                 self.each_target(&host, &rules, |search, target| {
-                    search.ask(&Question::Secret {
+                    let question = Question::Secret {
                         name: rule.name(),
                         target,
                         granted: Some(rule),
-                    })
+                    };
+                    search.ask(&question, looks)
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// What the rules of all secrets for a host compare a request to.
+    fn secrets_about(&self, host: &Host) -> usize {
+        let rules = [self.own, self.other].map(|policy| {
+            let found = policy.index().secrets.about(host).into_iter();
+            let rules = found.filter_map(|at| policy.rules().secrets.get(at));
+            rules.map(|rule| parts(&rule.requests)).sum::<usize>()
+        });
+        rules.iter().sum()
     }
 
     fn each_target(
@@ -271,7 +300,7 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
             .flat_map(|rule| rule.paths.iter().flatten())
             .map(|path| path.segments())
             .collect();
-        let paths = paths(&patterns, |_| true, &mut self.left)?;
+        let paths = paths(&patterns, |_| true, self.budget)?;
         let (methods, ports) = (methods(rules), ports(rules));
         for path in &paths {
             for method in &methods {
@@ -321,17 +350,18 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         let held: BTreeSet<u32> = if is_divided { v4 } else { v4_bits(&v4_classes) };
         let own = self.own.rules().network.iter().map(NetworkRule::peer);
         let own_ranges = v6_ranges(own);
-        let holding = holders(&held, &v6, (&own_ranges, &v6_ranges(peers.iter().copied())));
+        let ranges = v6_ranges(peers.iter().copied());
+        // Made one after the other: together they can be more than there is memory.
+        let holding = holders(&held, &v6, (&own_ranges, &ranges));
         let v6 = v6
-            .into_iter()
+            .iter()
+            .copied()
             .chain(holding)
-            .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
-        // An IPv6 address that is an IPv4 one is there already.
-        let v6: Vec<IpAddr> = v6
-            .filter(|address| address::canonical(*address) == *address)
-            .collect();
+            .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
+            // An IPv6 address that is an IPv4 one is there already.
+            .filter(|address| address::canonical(*address) == *address);
         let mut addresses = v4_classes;
-        addresses.extend(self.one_of_each_class(v6.into_iter())?);
+        addresses.extend(self.one_of_each_class(v6)?);
         self.addresses = Some(addresses.clone());
         Ok(addresses)
     }
@@ -340,8 +370,9 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         let mut seen = BTreeSet::new();
         let mut one_of_each = Vec::new();
         let lists = [self.own, self.other].map(Policy::index);
+        let lengths = self.range_lengths();
         for address in addresses {
-            spend(&mut self.left)?;
+            self.budget.spend(lengths)?;
             let class: Vec<_> = readings(address)
                 .map(|reading| {
                     let host = Host::Address(reading);
@@ -355,6 +386,9 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
                     (about, kind)
                 })
                 .collect();
+            let lists = class.iter().flat_map(|(about, _)| about);
+            let rules: usize = lists.map(|(allow, deny)| allow.len() + deny.len()).sum();
+            self.budget.keep(rules * size_of::<usize>())?;
             if seen.insert(class) {
                 one_of_each.push(address);
             }
@@ -362,8 +396,9 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
         Ok(one_of_each)
     }
 
-    fn rules_about(&self, host: &Host) -> Vec<&'a NetworkRule> {
+    fn rules_about(&mut self, host: &Host) -> Result<Vec<&'a NetworkRule>, Stop> {
         let (own, other) = (self.own, self.other);
+        let lengths = self.range_lengths();
         let mut rules = Vec::new();
         for policy in [own, other] {
             let index = policy.index();
@@ -373,17 +408,37 @@ impl<'a, V: FnMut(&Question<'_>) -> bool> Search<'a, V> {
                 found.extend(index.network_allow.about_readings(*address));
                 found.extend(index.network_deny.about_readings(*address));
             }
+            self.budget.spend(lengths + found.len())?;
             found.sort_unstable();
             found.dedup();
             rules.extend(found.into_iter().filter_map(|at| policy.rules().network.get(at)));
         }
-        rules
+        Ok(rules)
+    }
+
+    /// What a decision by these rules looks at.
+    fn looks_at(&self, rules: &[&NetworkRule]) -> usize {
+        self.range_lengths() + rules.iter().map(|rule| parts(rule)).sum::<usize>()
+    }
+
+    /// How many ranges an address is looked up in.
+    fn range_lengths(&self) -> usize {
+        let indexes = [self.own, self.other].map(Policy::index);
+        let lists = indexes
+            .iter()
+            .flat_map(|index| [&index.network_allow, &index.network_deny]);
+        lists.map(Peers::range_lengths).sum()
     }
 }
 
-fn spend(left: &mut usize) -> Result<(), Stop> {
-    *left = left.checked_sub(1).ok_or(Stop::TooMany)?;
-    Ok(())
+/// How many things a rule compares a request to.
+fn parts(rule: &NetworkRule) -> usize {
+    let lists = [
+        rule.paths.as_ref().map(Vec::len),
+        rule.methods.as_ref().map(Vec::len),
+        rule.ports.as_ref().map(Vec::len),
+    ];
+    1 + lists.into_iter().flatten().sum::<usize>()
 }
 
 /// A path, and how far each pattern goes along it.
@@ -398,11 +453,17 @@ struct Class {
     deep: Vec<usize>,
 }
 
+impl Class {
+    fn bytes(&self) -> usize {
+        (self.open.len() + self.exact.len() + self.deep.len()) * size_of::<usize>()
+    }
+}
+
 /// One path of each class in which a pattern that counts still plays a part.
 fn paths(
     patterns: &[&Segments],
     counts: impl Fn(usize) -> bool,
-    left: &mut usize,
+    budget: &mut Budget,
 ) -> Result<Vec<String>, Stop> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -421,12 +482,12 @@ fn paths(
         found.push(if length == 0 { "/".to_owned() } else { path.clone() });
         let goes_on = length == 0 || !class.open.is_empty() || !class.exact.is_empty();
         let below = if goes_on {
-            children(&class, patterns, left)?
+            children(&class, patterns, budget)?
         } else {
             Vec::new()
         };
         for (segment, open) in below {
-            spend(left)?;
+            budget.keep(path.len() + segment.len() + class.bytes())?;
             let next = settled(
                 Class {
                     depth: class.depth + 1,
@@ -468,7 +529,7 @@ fn settled(mut class: Class, patterns: &[&Segments]) -> Class {
 fn children(
     class: &Class,
     patterns: &[&Segments],
-    left: &mut usize,
+    budget: &mut Budget,
 ) -> Result<Vec<(String, Vec<usize>)>, Stop> {
     let mut literals: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut globs: BTreeMap<&Glob, Vec<usize>> = BTreeMap::new();
@@ -480,17 +541,16 @@ fn children(
         }
     }
     let mut children = Vec::new();
-    for text in texts(literals.keys().copied(), globs.keys().copied(), left)? {
+    for text in texts(literals.keys().copied(), globs.keys().copied(), budget)? {
         if matches!(text.as_str(), "" | "." | "..") {
             continue;
         }
+        budget.spend(globs.len())?;
         let mut open = literals.get(text.as_str()).cloned().unwrap_or_default();
-        for (glob, at) in &globs {
-            spend(left)?;
-            if glob.matches(&text) {
-                open.extend(at);
-            }
+        for (_, at) in globs.iter().filter(|(glob, _)| glob.matches(&text)) {
+            open.extend(at);
         }
+        budget.keep(text.len() + open.len() * size_of::<usize>())?;
         open.sort_unstable();
         children.push((text, open));
     }
@@ -502,7 +562,7 @@ fn children(
 pub(crate) fn texts<'t>(
     literals: impl Iterator<Item = &'t str> + Clone,
     globs: impl Iterator<Item = &'t Glob> + Clone,
-    left: &mut usize,
+    budget: &mut Budget,
 ) -> Result<BTreeSet<String>, Stop> {
     let mut texts: BTreeSet<String> = literals.clone().map(str::to_owned).collect();
     let mut beginnings = BTreeSet::from([""]);
@@ -524,11 +584,13 @@ pub(crate) fn texts<'t>(
         .ok_or(Stop::TooMany)?;
     for beginning in &beginnings {
         for end in &ends {
-            spend(left)?;
+            budget.spend(end.len())?;
+            budget.keep(beginning.len() + end.len())?;
             texts.insert(format!("{beginning}{new}{end}"));
             for (at, _) in end.char_indices().chain([(end.len(), ' ')]) {
                 let (shared, rest) = end.split_at(at);
                 if beginning.ends_with(shared) {
+                    budget.keep(beginning.len() + rest.len())?;
                     texts.insert(format!("{beginning}{rest}"));
                 }
             }
@@ -690,43 +752,53 @@ fn points(peers: &[&Peer]) -> (BTreeSet<u32>, BTreeSet<u128>) {
 }
 
 /// IPv6 addresses that hold these IPv4 addresses, given the ranges of the first policy and those of both.
-fn holders(
-    v4: &BTreeSet<u32>,
+fn holders<'h>(
+    v4: &'h BTreeSet<u32>,
     v6: &BTreeSet<u128>,
     (own_ranges, ranges): (&[Ipv6Net], &[Ipv6Net]),
-) -> Vec<u128> {
+) -> impl Iterator<Item = u128> + use<'h> {
     // Elsewhere an ISATAP address is decided like the address it holds. A range can also be a part of a /64.
-    let is_in_a_range = |half: u128| {
-        ranges.iter().any(|range| {
-            let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
-            (first >> 64..=last >> 64).contains(&(half >> 64))
-        })
+    let reached = reached_halves(ranges);
+    let is_in_a_range = |half: &u128| {
+        let before = reached.range(..=*half).next_back();
+        before.is_some_and(|(_, last)| half <= last)
     };
-    let mut holding = Vec::new();
-    let halves: BTreeSet<u128> = v6
+    let halves: Vec<u128> = v6
         .iter()
-        .map(|bits| bits >> 64 << 64)
-        .filter(|half| is_in_a_range(*half))
+        .map(|bits| bits >> 64)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(is_in_a_range)
+        .map(|half| half << 64)
         .collect();
-    for held in v4.iter().map(|held| u128::from(*held)) {
-        for prefix in [address::NAT64, address::TRANSLATED, address::COMPATIBLE] {
-            holding.push(prefix.network().to_bits() | held);
-        }
-        holding.push(address::SIX_TO_FOUR.network().to_bits() | held << 80);
-        for half in &halves {
-            holding.extend([half | 0x5efe << 32 | held, half | 0x0200_5efe << 32 | held]);
-        }
-    }
+    let holding = v4.iter().copied().map(u128::from).flat_map(move |held| {
+        let low = [address::NAT64, address::TRANSLATED, address::COMPATIBLE];
+        let low = low.map(|prefix| prefix.network().to_bits() | held);
+        let isatap = halves.clone().into_iter();
+        let isatap =
+            isatap.flat_map(move |half| [half | 0x5efe << 32 | held, half | 0x0200_5efe << 32 | held]);
+        low.into_iter()
+            .chain([address::SIX_TO_FOUR.network().to_bits() | held << 80])
+            .chain(isatap)
+    });
     // Teredo holds two. Only a range in a rule can allow it.
     let teredo = address::TEREDO;
     let is_near = |range: &Ipv6Net| range.contains(&teredo.network()) || teredo.contains(&range.network());
-    if own_ranges.iter().any(is_near) {
-        for server in v4 {
-            for client in v4 {
-                let bits = teredo.network().to_bits() | u128::from(*server) << 64 | u128::from(!client);
-                holding.push(bits);
-            }
-        }
-    }
-    holding
+    let servers = own_ranges.iter().any(is_near).then_some(v4);
+    let both = servers.into_iter().flatten().flat_map(move |server| {
+        let server = teredo.network().to_bits() | u128::from(*server) << 64;
+        v4.iter().map(move |client| server | u128::from(!client))
+    });
+    holding.chain(both)
+}
+
+/// The upper halves of the addresses in these ranges: from each first one the last one of the same range.
+fn reached_halves(ranges: &[Ipv6Net]) -> BTreeMap<u128, u128> {
+    // None of these has anything in common with another.
+    let apart = Ipv6Net::aggregate(&ranges.to_vec());
+    let halves = apart.iter().map(|range| {
+        let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+        (first >> 64, last >> 64)
+    });
+    halves.collect()
 }

@@ -2,6 +2,7 @@
 
 use super::ParsePolicyError;
 use super::yaml::Position;
+use crate::text::is_unseen;
 
 /// Longest key or text that an error repeats, in characters.
 const SHOWN_MAX: usize = 60;
@@ -27,24 +28,24 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// The character itself, or a sign that there was one.
 pub(super) fn harmless(c: char) -> char {
-    if is_unsafe(c) {
+    if is_unseen(c) {
         char::REPLACEMENT_CHARACTER
     } else {
         c
     }
 }
 
-/// Line breaks are LF or CRLF. Everything else that a terminal acts on, or that makes text look like other
-/// text (bidirectional controls, "Trojan Source", CVE-2021-42574), has no place in what an operator reviews.
+/// Line breaks are LF or CRLF. Everything else that a terminal acts on, or that makes text look like other text, has no
+/// place in what an operator reviews.
 pub(super) fn check(text: &str) -> Result<(), ParsePolicyError> {
     let mut at = Position { line: 1, column: 1 };
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let is_break = c == '\n' || (c == '\r' && chars.peek() == Some(&'\n'));
-        if !is_break && c != '\t' && is_unsafe(c) {
+        if !is_break && c != '\t' && is_unseen(c) {
             return Err(at
                 .error(format!("the character U+{:04X} is not allowed", u32::from(c)))
-                .hint("control characters and marks that reorder text are refused"));
+                .hint("what is not seen, or reorders text, is refused; in double quotes it can be written as `\\u` and four digits"));
         }
         at = if c == '\n' {
             Position {
@@ -59,10 +60,4 @@ pub(super) fn check(text: &str) -> Result<(), ParsePolicyError> {
         };
     }
     Ok(())
-}
-
-/// Whether a character is shown as something else than itself.
-pub(super) fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

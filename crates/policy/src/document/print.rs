@@ -4,13 +4,13 @@
 //! a fixed meaning stand without quotes.
 
 use super::VERSION;
-use super::characters::is_unsafe;
 use super::fields::is_ambiguous;
 use super::signatures;
 use crate::ceiling::Ceiling;
 use crate::grant::{Effect, EnvironmentRule, NetworkSpec, SecretSpec, StorageSpec};
 use crate::limits::{LimitKey, LimitSettings};
 use crate::rules::Policy;
+use crate::text::is_unseen;
 
 pub(super) fn policy(policy: &Policy) -> String {
     let mut page = Page::default();
@@ -214,7 +214,7 @@ fn texts(texts: &[String]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// In double quotes, as JSON does it.
+/// In double quotes, as YAML does it.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -224,7 +224,10 @@ pub(super) fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if is_unsafe(c) => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_unseen(c) && u32::from(c) > 0xffff => {
+                quoted.push_str(&format!("\\U{:08x}", u32::from(c)));
+            }
+            c if is_unseen(c) => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => quoted.push(c),
         }
     }

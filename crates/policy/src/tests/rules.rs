@@ -700,7 +700,7 @@ fn secret(name: &str, host: &str, header: &str, format: Option<&str>) -> Result<
 #[test]
 fn secrets_are_checked() {
     let host = "a.example.com";
-    let long = "a".repeat(257);
+    let long = "a".repeat(129);
     let shown = format!("{}…", "a".repeat(100));
     for (name, shown) in [
         ("", ""),
@@ -715,11 +715,11 @@ fn secrets_are_checked() {
                 Field::Name,
                 None,
                 &format!("`{shown}` is no name of a secret"),
-                Some("use letters, digits, `.`, `_` and `-`"),
+                Some("use letters, digits, `.`, `_` and `-`, at most 128 of them"),
             ),
         );
     }
-    assert!(secret(&"a".repeat(256), host, "x-key", None).is_ok());
+    assert!(secret(&"a".repeat(128), host, "x-key", None).is_ok());
     faulty(
         secret("a", "*.com", "x-key", None),
         (
@@ -1048,4 +1048,30 @@ fn what_is_below_a_name_ends_at_a_dot() {
     ] {
         assert!(!is_below(name), "{name}");
     }
+}
+
+#[test]
+fn a_rule_cannot_look_like_another() {
+    let text = |path: &str| {
+        let spec = StorageSpec {
+            uri: format!("fs://{path}"),
+            ..StorageSpec::default()
+        };
+        StorageRule::new(Effect::Deny, &spec, None)
+            .unwrap()
+            .text()
+            .to_string()
+    };
+    assert_eq!(
+        text("/private\u{3164}"),
+        r#"storage deny "fs:///private\u{3164}""#
+    );
+    assert_eq!(
+        text("/private\u{e0041}"),
+        r#"storage deny "fs:///private\u{e0041}""#
+    );
+    assert_eq!(
+        text(r#"/x" access write, storage deny "fs:///srv"#),
+        r#"storage deny "fs:///x\" access write, storage deny \"fs:/srv""#
+    );
 }
