@@ -7,8 +7,8 @@
 /// question, and each 64 bytes that are kept.
 pub(crate) const COST_MAX: usize = 1_000_000;
 
-/// How many rules, names, parts of an address and such are looked at for one.
-const LOOKS_FOR_ONE: usize = 16;
+/// How many rules, names and such are looked at for one.
+const LOOKS_FOR_ONE: usize = 64;
 
 /// How many bytes are kept for one.
 const BYTES_FOR_ONE: usize = 64;

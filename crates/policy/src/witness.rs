@@ -370,9 +370,9 @@ impl<'a, 'b, V: FnMut(&Question<'_>) -> bool> Search<'a, 'b, V> {
         let mut seen = BTreeSet::new();
         let mut one_of_each = Vec::new();
         let lists = [self.own, self.other].map(Policy::index);
-        let lengths = self.range_lengths();
+        let looks = self.range_looks();
         for address in addresses {
-            self.budget.spend(lengths)?;
+            self.budget.spend(looks)?;
             let class: Vec<_> = readings(address)
                 .map(|reading| {
                     let host = Host::Address(reading);
@@ -398,7 +398,7 @@ impl<'a, 'b, V: FnMut(&Question<'_>) -> bool> Search<'a, 'b, V> {
 
     fn rules_about(&mut self, host: &Host) -> Result<Vec<&'a NetworkRule>, Stop> {
         let (own, other) = (self.own, self.other);
-        let lengths = self.range_lengths();
+        let looks = self.range_looks();
         let mut rules = Vec::new();
         for policy in [own, other] {
             let index = policy.index();
@@ -408,7 +408,7 @@ impl<'a, 'b, V: FnMut(&Question<'_>) -> bool> Search<'a, 'b, V> {
                 found.extend(index.network_allow.about_readings(*address));
                 found.extend(index.network_deny.about_readings(*address));
             }
-            self.budget.spend(lengths + found.len())?;
+            self.budget.spend(looks + found.len())?;
             found.sort_unstable();
             found.dedup();
             rules.extend(found.into_iter().filter_map(|at| policy.rules().network.get(at)));
@@ -418,16 +418,20 @@ impl<'a, 'b, V: FnMut(&Question<'_>) -> bool> Search<'a, 'b, V> {
 
     /// What a decision by these rules looks at.
     fn looks_at(&self, rules: &[&NetworkRule]) -> usize {
-        self.range_lengths() + rules.iter().map(|rule| parts(rule)).sum::<usize>()
+        self.range_looks() + rules.iter().map(|rule| parts(rule)).sum::<usize>()
     }
 
-    /// How many ranges an address is looked up in.
-    fn range_lengths(&self) -> usize {
+    /// What looking up an address in all lists of ranges takes.
+    fn range_looks(&self) -> usize {
+        /// A search in a tree, where a rule is compared at once.
+        const LOOKS_FOR_LENGTH: usize = 8;
+
         let indexes = [self.own, self.other].map(Policy::index);
         let lists = indexes
             .iter()
             .flat_map(|index| [&index.network_allow, &index.network_deny]);
-        lists.map(Peers::range_lengths).sum()
+        let lengths: usize = lists.map(Peers::range_lengths).sum();
+        lengths * LOOKS_FOR_LENGTH
     }
 }
 
@@ -451,12 +455,6 @@ struct Class {
     exact: Vec<usize>,
     /// Patterns that ended here or above with all that is below.
     deep: Vec<usize>,
-}
-
-impl Class {
-    fn bytes(&self) -> usize {
-        (self.open.len() + self.exact.len() + self.deep.len()) * size_of::<usize>()
-    }
 }
 
 /// One path of each class in which a pattern that counts still plays a part.
@@ -487,7 +485,8 @@ fn paths(
             Vec::new()
         };
         for (segment, open) in below {
-            budget.keep(path.len() + segment.len() + class.bytes())?;
+            let kept = (open.len() + class.deep.len()) * size_of::<usize>();
+            budget.keep(path.len() + segment.len() + kept)?;
             let next = settled(
                 Class {
                     depth: class.depth + 1,
