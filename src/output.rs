@@ -32,7 +32,7 @@ impl Output {
     /// Prints data in the chosen form; `people` makes the text for people.
     pub(crate) fn print<T: Serialize>(self, data: &T, people: impl FnOnce(&T) -> String) -> Result<(), Exit> {
         let text = match self.form {
-            Form::Json => serde_json::to_string_pretty(data).map_err(Exit::failed)?,
+            Form::Json => harmless(&serde_json::to_string_pretty(data).map_err(Exit::failed)?),
             Form::Yaml => {
                 serde_saphyr::to_string(data).map_err(|error| Exit::failed(anyhow::anyhow!("{error}")))?
             }
@@ -50,6 +50,22 @@ impl Output {
             Form::Yaml | Form::Table => line(text.trim_end_matches('\n')),
         }
     }
+}
+
+/// JSON with escapes for what a terminal acts on and what is not seen. It stands in strings alone, and means the same.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        let is_shown = c.is_ascii() || sanitize(c.encode_utf8(&mut [0; 4]), usize::MAX).contains(c);
+        if is_shown || c.is_whitespace() {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
 }
 
 /// Prints a line to standard output. A reader that went away (`wassette … | head`) is no failure.
@@ -88,4 +104,23 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
 /// Text from outside, safe to show on a terminal: no escape sequences, nothing hidden or turned around, one line.
 pub(crate) fn shown(text: &str) -> String {
     sanitize(text, usize::MAX).replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_nothing_that_a_terminal_acts_on_and_means_the_same() {
+        let data = serde_json::json!({"größe": "\u{9b}31m \u{202e}x\u{e0041} 数 🙂\u{1b}"});
+        let text = harmless(&serde_json::to_string_pretty(&data).expect("JSON"));
+        assert!(
+            text.contains(r"\u009b31m \u202ex\udb40\udc41 数 🙂\u001b"),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON"),
+            data
+        );
+    }
 }

@@ -31,6 +31,12 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Calls that wait for their component to be made ready, of all components. Each holds its arguments.
 const UNREADY_MAX: usize = WAITING_MAX;
 
+/// Memory that the arguments of all calls take, those that wait included, in KiB.
+const ARGUMENTS_KIB_MAX: u32 = 512 << 10;
+
+/// What the arguments of a call take without being counted, so that a flood of large ones keeps nobody from a small one.
+const ARGUMENTS_UNCOUNTED_KIB: u32 = 64;
+
 /// A call that does not get a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -43,6 +49,9 @@ pub(crate) enum Refusal {
     /// Too many wait for code.
     #[error("limit of {UNREADY_MAX} calls whose component is being made ready reached; try again")]
     Unready,
+    /// The arguments of the others take too much.
+    #[error("limit of {} MiB for the arguments of all calls reached; try again, or send less", ARGUMENTS_KIB_MAX >> 10)]
+    Arguments,
     /// Too many calls were accepted lately.
     #[error(
         "limit of {} calls in {:?} of component `{id}` reached; try again in {:?}",
@@ -81,6 +90,8 @@ fn round_up(wait: Duration) -> Duration {
 pub(crate) struct Admission {
     lines: Arc<Mutex<Lines>>,
     unready: Semaphore,
+    /// In KiB.
+    arguments: Semaphore,
     clock: fn() -> Instant,
 }
 
@@ -140,6 +151,7 @@ impl Admission {
         Self {
             lines: Arc::new(Mutex::new(lines)),
             unready: Semaphore::new(UNREADY_MAX),
+            arguments: Semaphore::new(usize::try_from(ARGUMENTS_KIB_MAX).unwrap_or(usize::MAX)),
             clock,
         }
     }
@@ -150,6 +162,18 @@ impl Admission {
         self.unready
             .try_acquire()
             .map_err(|_none_is_left| Refusal::Unready)
+    }
+
+    /// The right to hold arguments that take about so many bytes, for as long as the call waits and runs.
+    ///
+    /// SECURITY: a byte of JSON can become fifty, so a number of calls alone bounds little.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+        if kib <= ARGUMENTS_UNCOUNTED_KIB {
+            return Ok(None);
+        }
+        let held = self.arguments.try_acquire_many(kib);
+        held.map(Some).map_err(|_none_is_left| Refusal::Arguments)
     }
 
     /// Waits for a place. Dropping the future leaves the queue.

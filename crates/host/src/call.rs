@@ -142,6 +142,10 @@ impl Host {
 
     /// Runs a guest, when it is its turn; meanwhile looks whether what it may do changes.
     async fn run(&self, pending: Pending<'_>) -> Result<Ran, HostError> {
+        let _held = match self.inner.admission.hold(memory(pending.found.arguments())) {
+            Ok(held) => held,
+            Err(refusal) => return Ok(Ran::Refused(refusal)),
+        };
         let digest = pending.found.digest;
         let prepared = match self.inner.code.ready(digest) {
             Some(prepared) => prepared,
@@ -366,10 +370,33 @@ fn fits(json: &Json, bytes_max: u64) -> bool {
     spend(json, &mut { bytes_max }).is_some()
 }
 
+/// About how many bytes of memory arguments take, as JSON and as values. A list that grew may be half empty.
+fn memory(json: &Json) -> usize {
+    const OF_A_VALUE: usize = 3 * size_of::<Json>();
+    let within: usize = match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => 2 * text.len(),
+        Json::Array(items) => items.iter().map(memory).sum(),
+        Json::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| 3 * size_of::<String>() + 2 * name.len() + memory(value))
+            .sum(),
+    };
+    OF_A_VALUE + within
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn arguments_of_many_small_values_take_far_more_than_their_text() {
+        let zeros = Json::Array(vec![json!(0); 500_000]);
+        assert!(memory(&zeros) > 40 << 20, "{}", memory(&zeros));
+        assert!(memory(&json!("x".repeat(1 << 20))) < 3 << 20);
+        assert!(memory(&json!({ "name": "x" })) < 1 << 10);
+    }
 
     #[test]
     fn arguments_are_weighed_with_everything_in_them() {

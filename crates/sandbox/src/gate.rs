@@ -199,8 +199,9 @@ impl Meter {
     }
 }
 
+/// SECURITY: a path can have line breaks, and what follows one would look like a line of ours.
 fn printable(text: &str) -> String {
-    wassette_wit::sanitize(text, TEXT_BYTES_MAX)
+    wassette_wit::sanitize(text, TEXT_BYTES_MAX).replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -222,6 +223,15 @@ mod tests {
             operation: FileOperation::Read,
         })
         .expect_err("the empty policy denies");
+    }
+
+    #[test]
+    fn what_is_denied_stays_on_one_line() {
+        let gate = gate();
+        read(&gate, "/x\nwassette: all is well\u{2028}denied: nothing");
+        let (decisions, _) = gate.take();
+        let text = &decisions.first().expect("a decision").access;
+        assert!(text.contains("/x wassette: all is well denied"), "{text}");
     }
 
     #[test]

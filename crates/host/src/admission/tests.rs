@@ -386,3 +386,17 @@ async fn components_that_are_gone_are_forgotten() {
     admission.retain(&Catalog::empty());
     assert_eq!(lock(&admission.lines).of.len(), 0);
 }
+
+#[test]
+fn large_arguments_have_a_bound_and_small_ones_go_through() {
+    let admission = admission(1);
+    let most = usize::try_from(ARGUMENTS_KIB_MAX).expect("a size") << 10;
+    let half = admission.hold(most / 2).expect("room");
+    let other = admission.hold(most / 2).expect("room");
+    assert_eq!(admission.hold(1 << 20).map(|_| ()), Err(Refusal::Arguments));
+    assert!(admission.hold(1 << 10).is_ok());
+    drop(half);
+    assert!(admission.hold(1 << 20).is_ok());
+    drop(other);
+    assert_eq!(admission.hold(usize::MAX).map(|_| ()), Err(Refusal::Arguments));
+}
