@@ -9,6 +9,7 @@
 //! type, a million exports) are far above what a tool can use; and what comes out is bounded, so that the
 //! rest of this crate may walk types as trees.
 
+mod compared;
 mod error;
 
 use wasmparser::component_types::{ComponentEntityType, ComponentInstanceTypeId};
@@ -16,6 +17,7 @@ use wasmparser::names::{ComponentName, ComponentNameKind};
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
+use compared::Compared;
 pub use error::ReadWorldError;
 
 use crate::convert::{Converter, Refusal};
@@ -125,10 +127,12 @@ fn validate(component: &[u8]) -> Result<(Types, Names<'_>), ReadWorldError> {
     let mut parser = Parser::new(0);
     parser.set_features(features);
     let mut survey = Survey::default();
+    let mut compared = Compared::default();
     let mut names = Names::default();
     for payload in parser.parse_all(component) {
         let payload = payload?;
         survey.count(&payload)?;
+        compared.count(&payload, validator.types(0))?;
         if survey.nesting == 0 {
             collect(&payload, &mut names)?;
         }

@@ -37,6 +37,76 @@ fn refused(bytes: &[u8], expected: ReadWorldError) {
     assert_eq!(World::read(bytes), Err(expected));
 }
 
+/// Types that are pairs of pairs, down to a record with a long name, in two components of which one is given to the other.
+/// Without a bound this takes minutes.
+#[test]
+fn comparing_types_is_bounded() {
+    let name = "a".repeat(20_000);
+    let pairs = |prefix: &str, leaf: &str| {
+        let mut types = format!("(type ${prefix}0 (tuple {leaf} {leaf}))");
+        for n in 1..17 {
+            let below = n - 1;
+            write!(
+                types,
+                "(type ${prefix}{n} (tuple ${prefix}{below} ${prefix}{below}))"
+            )
+            .unwrap();
+        }
+        write!(types, "(type ${prefix}f (func (param \"x\" ${prefix}16)))").unwrap();
+        types
+    };
+    let given = "(instance (instantiate $C (with \"r\" (type $r)) (with \"f\" (func $f))))".repeat(600);
+    let text = format!(
+        "(component
+            (type $a (record (field \"{name}\" u8))) (import \"r\" (type $r (eq $a))) {}
+            (import \"f\" (func $f (type $tf)))
+            (component $C
+                (type $b (record (field \"{name}\" u8))) (import \"r\" (type $s (eq $b))) {}
+                (import \"f\" (func (type $uf))))
+            {given})",
+        pairs("t", "$r"),
+        pairs("u", "$s"),
+    );
+    let error = World::read(&wat::parse_str(text).unwrap()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ReadWorldError::TooMany {
+                what: "parts of types that are compared",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+/// An export may say its type, which is compared as well.
+#[test]
+fn comparing_what_exports_say_is_bounded() {
+    let mut types = "(type $t0 (tuple u8 u8))".to_owned();
+    for n in 1..17 {
+        let below = n - 1;
+        write!(types, "(type $t{n} (tuple $t{below} $t{below}))").unwrap();
+    }
+    let exports: String = (0..1_000)
+        .map(|n| format!("(export \"f{n}\" (func $f) (func (type $tf)))"))
+        .collect();
+    let text = format!(
+        "(component {types} (type $tf (func (param \"x\" $t16))) (import \"f\" (func $f (type $tf))) {exports})"
+    );
+    let error = World::read(&wat::parse_str(text).unwrap()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ReadWorldError::TooMany {
+                what: "parts of types that are compared",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
 #[test]
 fn what_is_no_component_is_refused_with_its_own_reason() {
     refused(b"", ReadWorldError::Empty);
