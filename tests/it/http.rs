@@ -18,6 +18,7 @@ mod messages;
 mod oauth;
 mod ready;
 mod server;
+mod unread;
 
 #[test]
 fn both_eras_are_served_on_one_endpoint() {

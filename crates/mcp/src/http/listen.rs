@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CLOSE_TIME;
 use super::metrics::Metrics;
+use super::unread::{self, Late, Lingering};
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -288,7 +290,9 @@ async fn connection<S>(stream: S, router: Router, watcher: hyper_util::server::g
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router);
+    let (service, late) = (TowerToHyperService::new(router), Late::default());
+    let stream = Lingering::new(stream, late.clone());
+    let service = service_fn(move |request| unread::answered(service.clone(), request, late.clone()));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)

@@ -21,6 +21,7 @@ mod priming;
 mod refusal;
 mod router;
 mod sessions;
+mod unread;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
