@@ -413,6 +413,35 @@ fn a_server_that_is_told_to_end_waits_so_long_and_no_longer() {
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
+/// The official clients close the input, send SIGTERM two seconds later and SIGKILL after two more.
+#[test]
+fn what_a_client_leaves_behind_has_ended_before_the_client_kills_the_server() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    let sleep = json!({ "name": "hostile_sleep-forever", "arguments": {} });
+    for (round, is_told) in [true, false].into_iter().enumerate() {
+        let mut client = Client::initialized(&home, &[]);
+        let call = client.send("tools/call", sleep.clone());
+        calls(&home, 2 * round + 1);
+        let begin = Instant::now();
+        drop(client.stdin.take());
+        if is_told {
+            std::thread::sleep(Duration::from_secs(2));
+            client.signal("-TERM");
+        }
+        let answer = client.answer(call);
+        assert!(
+            answer["error"]["message"].to_string().contains("the server ends"),
+            "{answer}"
+        );
+        assert_eq!(client.ended(), Some(0));
+        let latest = Duration::from_millis(if is_told { 2_900 } else { 3_900 });
+        assert!(begin.elapsed() < latest, "{:?}", begin.elapsed());
+        let end = calls(&home, 2 * round + 2).pop().unwrap();
+        assert_eq!((end.0.as_str(), end.1.as_str()), ("call.end", "cancelled"));
+    }
+}
+
 #[test]
 fn a_client_that_stops_reading_and_goes_leaves_no_server_behind() {
     let home = home();

@@ -46,8 +46,12 @@ pub use crate::shared::ServerOptions;
 use crate::shared::Shared;
 use crate::stdio::{Ends, LineTransport};
 
-/// How long calls may go on once no more requests come: a client has gone, or the server is told to end.
+/// How long calls may go on once the server is told to end.
 const DRAIN_TIME: Duration = Duration::from_secs(4);
+
+/// The same once a client has closed its input. Clients kill a server that has not ended four seconds later, and the end
+/// of each call has to be written down before.
+const CLOSED_TIME: Duration = Duration::from_secs(3);
 
 /// What is said of a request that was not answered by then.
 const STOPPED: &str = "stopped, since the server ends";
@@ -133,14 +137,19 @@ where
 
 /// Ends the input when it is time to stop, and the calls that still run a while after it has ended.
 async fn end(ends: &Ends, stop: impl Future<Output = ()>) -> Infallible {
+    let mut stop = std::pin::pin!(stop);
     tokio::select! {
-        () = stop => {
+        () = &mut stop => {
             tracing::info!("stopping: no new requests are taken");
             ends.input_ended.cancel();
+            tokio::time::sleep(DRAIN_TIME).await;
         }
-        () = ends.input_ended.cancelled() => {}
+        // Whoever has closed the input and says that it is time as well waits for no answer.
+        () = ends.input_ended.cancelled() => tokio::select! {
+            () = stop => {}
+            () = tokio::time::sleep(CLOSED_TIME) => {}
+        },
     }
-    tokio::time::sleep(DRAIN_TIME).await;
     ends.overdue.cancel();
     std::future::pending().await
 }
