@@ -501,6 +501,24 @@ fn a_session_is_of_whom_it_was_made_for() {
 }
 
 #[test]
+fn one_principal_does_not_take_the_sessions_of_all() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let server = issuer.serve(&home);
+    let bearer = |subject: &str| format!("Bearer {}", issuer.token(&issuer.claims(subject)));
+    let made = |bearer: &str, count: usize| {
+        let begun = (0..count).map(|_| server.post(&[("Authorization", bearer)], &initialize()));
+        begun.filter(|answer| answer.status == 200).count()
+    };
+    // A share, and no more.
+    assert_eq!(made(&bearer("ann"), 260), 250);
+    for other in ["bob", "carol", "dan"] {
+        assert_eq!(made(&bearer(other), 250), 250);
+    }
+    // There is no place left, and none was idle for long.
+    assert_eq!(made(&bearer("eve"), 5), 5);
+}
+
+#[test]
 fn a_session_is_not_of_somebody_with_nearly_the_same_name() {
     let (home, issuer) = (Home::new(), Issuer::start());
     let server = issuer.serve(&home);

@@ -373,9 +373,8 @@ async fn open(
 ) -> Result<Response, Refusal> {
     let gate = &endpoint.gate;
     let _one_at_a_time = gate.making.lock().await;
-    if !gate.sessions.has_room().await {
-        return Err(unavailable("there are too many sessions", Some(id)));
-    }
+    let room = gate.sessions.make_room(&caller.principal).await;
+    room.map_err(|reason| unavailable(reason, Some(id)))?;
     let response = caller.passed(endpoint, parts, bytes).await;
     let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok());
     if let Some(session) = session.and_then(|id| endpoint.local_id(id)) {

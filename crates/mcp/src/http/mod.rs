@@ -50,6 +50,9 @@ pub const ENDPOINT: &str = "/mcp";
 /// Connections of the operator's programs.
 const ADMIN_CONNECTIONS_MAX: usize = 32;
 
+/// One client may have the sessions of one share of so many.
+const SHARES: usize = 4;
+
 /// How long connections may take to close after that.
 const CLOSE_TIME: Duration = Duration::from_millis(700);
 
@@ -126,6 +129,20 @@ impl std::fmt::Debug for HttpServer {
     }
 }
 
+/// Only where clients have names of their own is one kept from taking all places: else all are one.
+fn session_limits(http: &HttpOptions) -> sessions::SessionLimits {
+    let most = http.sessions_max;
+    let share = (most / SHARES).max(1);
+    sessions::SessionLimits {
+        most,
+        most_of_one: if http.access.issuer().is_some() {
+            share
+        } else {
+            most
+        },
+    }
+}
+
 impl HttpServer {
     /// Makes a server, which is not ready until [`Self::tell`] says so.
     pub fn new(host: Host, options: ServerOptions, http: HttpOptions) -> Self {
@@ -133,7 +150,7 @@ impl HttpServer {
         let process = http.membership.as_ref().map(|membership| membership.name.clone());
         let shared = Shared::new(host, options, process, ended.clone());
         let metrics = Arc::new(metrics::Metrics::new());
-        let sessions = Arc::new(sessions::Sessions::new(http.sessions_max));
+        let sessions = Arc::new(sessions::Sessions::new(session_limits(&http)));
         let config = StreamableHttpServerConfig::default()
             .with_json_response(true)
             .with_cancellation_token(closed.clone())

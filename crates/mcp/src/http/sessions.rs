@@ -28,14 +28,23 @@ const IDLE_MIN: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Sessions {
     local: LocalSessionManager,
-    most: usize,
+    limits: SessionLimits,
     owners: Mutex<HashMap<SessionId, Owned>>,
+}
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SessionLimits {
+    pub(super) most: usize,
+    /// Of one principal.
+    pub(super) most_of_one: usize,
 }
 
 /// Whose a session is, and when it was used last.
 #[derive(Debug)]
 struct Owned {
-    owner: Arc<str>,
+    /// None while it is made, and for good if its client goes away meanwhile.
+    owner: Option<Arc<str>>,
     used: Instant,
     /// Whether its client knows events without a message.
     knows_priming: bool,
@@ -71,12 +80,12 @@ impl Drop for Answering {
 }
 
 impl Sessions {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(limits: SessionLimits) -> Self {
         let mut local = LocalSessionManager::default();
         local.session_config.keep_alive = Some(IDLE_MAX);
         Self {
             local,
-            most,
+            limits,
             owners: Mutex::default(),
         }
     }
@@ -86,34 +95,49 @@ impl Sessions {
         self.local.sessions.read().await.len()
     }
 
-    /// Whether there is a place for one more, perhaps that of one which is idle.
-    pub(super) async fn has_room(&self) -> bool {
-        if self.count().await < self.most {
-            return true;
+    /// Makes room for one more session of somebody, if need be at the cost of one that is idle; says why if there is none.
+    ///
+    /// Called by one at a time, who makes the session then.
+    pub(super) async fn make_room(&self, owner: &Principal) -> Result<(), &'static str> {
+        // Nobody makes a session now: the clients of these were gone before they knew its id.
+        for id in self.left_behind() {
+            drop(self.close_session(&id).await);
         }
-        let longest = {
+        let is_full = self.count().await >= self.limits.most;
+        let (given_up, reason) = {
             let owners = self.owners();
-            let longest = owners.iter().min_by_key(|(_, owned)| owned.used);
-            longest
-                .filter(|(_, owned)| owned.used.elapsed() >= IDLE_MIN)
-                .map(|(id, _)| Arc::clone(id))
+            let counts = counts(&owners);
+            let own = counts.get(owner.name()).copied().unwrap_or_default();
+            if own >= self.limits.most_of_one {
+                let longest = longest_idle(&owners, |owned| owned.owner.as_ref() == Some(owner.name()));
+                (longest, "this client has too many sessions")
+            } else if is_full {
+                let given_up = of_greediest(&owners, &counts, own);
+                let given_up = given_up.or_else(|| longest_idle(&owners, |_| true));
+                (given_up, "there are too many sessions")
+            } else {
+                return Ok(());
+            }
         };
-        match longest {
-            Some(id) => self.close_session(&id).await.is_ok(),
-            None => false,
-        }
+        let id = given_up.ok_or(reason)?;
+        self.close_session(&id).await.map_err(|_| reason)
+    }
+
+    /// Sessions that were made and are nobody's.
+    fn left_behind(&self) -> Vec<SessionId> {
+        let owners = self.owners();
+        let left = owners.iter().filter(|(_, owned)| owned.owner.is_none());
+        left.map(|(id, _)| Arc::clone(id)).collect()
     }
 
     /// Says whose session this is, once it is made.
     pub(super) fn own(&self, id: &str, owner: &Principal, knows_priming: bool) {
-        let owned = Owned {
-            owner: Arc::clone(owner.name()),
-            approves: false,
-            used: Instant::now(),
-            knows_priming,
-            answering: HashSet::new(),
-        };
-        self.owners().insert(id.into(), owned);
+        let mut owners = self.owners();
+        // One that is over already is nobody's.
+        if let Some(owned) = owners.get_mut(id) {
+            owned.owner = Some(Arc::clone(owner.name()));
+            owned.knows_priming = knows_priming;
+        }
     }
 
     /// Whether the client of a session knows events without a message.
@@ -126,7 +150,7 @@ impl Sessions {
         let mut owners = self.owners();
         let Some(owned) = owners
             .get_mut(id)
-            .filter(|owned| owned.owner == *principal.name())
+            .filter(|owned| owned.owner.as_ref() == Some(principal.name()))
         else {
             return false;
         };
@@ -176,12 +200,57 @@ impl Sessions {
     }
 }
 
+/// How many sessions each principal has.
+fn counts(owners: &HashMap<SessionId, Owned>) -> HashMap<Arc<str>, usize> {
+    let mut counts = HashMap::new();
+    for owner in owners.values().filter_map(|owned| owned.owner.as_ref()) {
+        let count: &mut usize = counts.entry(Arc::clone(owner)).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+/// Of those sessions the one that was used longest ago, if that is long ago.
+fn longest_idle(owners: &HashMap<SessionId, Owned>, is_meant: impl Fn(&Owned) -> bool) -> Option<SessionId> {
+    let meant = owners.iter().filter(|(_, owned)| is_meant(owned));
+    let longest = meant.min_by_key(|(_, owned)| owned.used);
+    let longest = longest.filter(|(_, owned)| owned.used.elapsed() >= IDLE_MIN);
+    longest.map(|(id, _)| Arc::clone(id))
+}
+
+/// Of whoever has most sessions, and more than one with `own` of them would have, the one that was used longest ago and
+/// answers nothing. However often they are used: otherwise a few could keep all others out.
+fn of_greediest(
+    owners: &HashMap<SessionId, Owned>,
+    counts: &HashMap<Arc<str>, usize>,
+    own: usize,
+) -> Option<SessionId> {
+    let (greediest, count) = counts.iter().max_by_key(|(_, count)| **count)?;
+    if *count <= own.saturating_add(1) {
+        return None;
+    }
+    let at_rest = owners
+        .iter()
+        .filter(|(_, owned)| owned.owner.as_ref() == Some(greediest) && owned.answering.is_empty());
+    let longest = at_rest.min_by_key(|(_, owned)| owned.used);
+    longest.map(|(id, _)| Arc::clone(id))
+}
+
 impl SessionManager for Sessions {
     type Error = LocalSessionManagerError;
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        self.local.create_session().await
+        let (id, transport) = self.local.create_session().await?;
+        let owned = Owned {
+            owner: None,
+            used: Instant::now(),
+            knows_priming: true,
+            approves: false,
+            answering: HashSet::new(),
+        };
+        self.owners().insert(Arc::clone(&id), owned);
+        Ok((id, transport))
     }
 
     async fn initialize_session(
@@ -226,5 +295,70 @@ impl SessionManager for Sessions {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         self.local.resume(id, last_event_id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::Claim;
+    use super::*;
+
+    fn principal(name: &str) -> Principal {
+        Principal::claimed(Claim::Subject, name, []).unwrap()
+    }
+
+    async fn made(sessions: &Sessions, owner: &Principal) -> Result<SessionId, &'static str> {
+        sessions.make_room(owner).await?;
+        let (id, _transport) = sessions.create_session().await.unwrap();
+        sessions.own(&id, owner, true);
+        Ok(id)
+    }
+
+    #[tokio::test]
+    async fn what_a_client_left_behind_that_was_gone_before_it_began_makes_room() {
+        let sessions = Sessions::new(SessionLimits {
+            most: 2,
+            most_of_one: 2,
+        });
+        let ann = principal("ann");
+        for _ in 0..5 {
+            sessions.make_room(&ann).await.unwrap();
+            let (_id, _transport) = sessions.create_session().await.unwrap();
+        }
+        assert!(made(&sessions, &ann).await.is_ok() && made(&sessions, &ann).await.is_ok());
+        assert!(made(&sessions, &ann).await.is_err());
+        assert_eq!(sessions.count().await, 2);
+    }
+
+    #[tokio::test]
+    async fn one_has_a_share_and_whoever_has_most_gives_way() {
+        let sessions = Arc::new(Sessions::new(SessionLimits {
+            most: 5,
+            most_of_one: 3,
+        }));
+        let (ann, bob, eve) = (principal("ann"), principal("bob"), principal("eve"));
+        let mut of_ann = Vec::new();
+        for _ in 0..3 {
+            of_ann.push(made(&sessions, &ann).await.unwrap());
+        }
+        assert_eq!(
+            made(&sessions, &ann).await,
+            Err("this client has too many sessions")
+        );
+        made(&sessions, &bob).await.unwrap();
+        made(&sessions, &bob).await.unwrap();
+        // All places are taken. The oldest of ann's is at work, so that the next one goes.
+        let id = RequestId::Number(1);
+        let _answering = sessions.begin(&of_ann[0], &id).unwrap();
+        made(&sessions, &eve).await.unwrap();
+        let is_there = |id: &SessionId| sessions.is_of(id, &ann);
+        assert_eq!(
+            of_ann.iter().map(is_there).collect::<Vec<_>>(),
+            [true, false, true]
+        );
+        // Who has as many as anybody else takes none away.
+        assert_eq!(made(&sessions, &bob).await, Err("there are too many sessions"));
+        assert_eq!(made(&sessions, &ann).await, Err("there are too many sessions"));
+        assert_eq!(sessions.count().await, 5);
     }
 }
