@@ -73,7 +73,12 @@ impl Issuer {
     }
 
     fn serve_with(&self, home: &Home, arguments: &[&str]) -> Server {
-        let ours = ["--oauth-issuer", &self.url, "--oauth-resource", RESOURCE];
+        self.serve_as(RESOURCE, home, arguments)
+    }
+
+    /// A server that clients know by this address.
+    fn serve_as(&self, resource: &str, home: &Home, arguments: &[&str]) -> Server {
+        let ours = ["--oauth-issuer", &self.url, "--oauth-resource", resource];
         Server::start(home, &[&ours[..], arguments].concat())
     }
 }
@@ -595,6 +600,35 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
         401
     );
     assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+}
+
+#[test]
+fn behind_a_proxy_that_changes_the_path_clients_find_the_issuer_where_the_challenge_says() {
+    let (home, issuer) = (Home::new(), Issuer::start());
+    for (resource, described) in [
+        ("https://mcp.example/tools/mcp", "/tools/mcp"),
+        ("https://mcp.example/a%20b/%7Bc%7D/", "/a%20b/%7Bc%7D"),
+        ("https://mcp.example", ""),
+        ("https://mcp.example/mcp", "/mcp"),
+    ] {
+        let server = issuer.serve_as(resource, &home, &[]);
+        let answer = server.post(&[], &initialize());
+        let challenge = answer.header("www-authenticate").unwrap();
+        let path = format!("/.well-known/oauth-protected-resource{described}");
+        let named = format!("resource_metadata=\"https://mcp.example{path}\"");
+        assert!(challenge.contains(&named), "{challenge}");
+        for path in [&*path, "/.well-known/oauth-protected-resource"] {
+            let answer = server.ask(&format!("GET {path}"), &[], b"");
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            let metadata: Json = serde_json::from_str(&answer.body).unwrap();
+            let expected = url::Url::parse(resource).unwrap();
+            assert_eq!(metadata["resource"], json!(expected.as_str()));
+        }
+        for path in ["/other", "/tools", "/mcp/mcp"] {
+            let asked = format!("GET /.well-known/oauth-protected-resource{path}");
+            assert_eq!(server.ask(&asked, &[], b"").status, 404, "{path}");
+        }
+    }
 }
 
 #[test]

@@ -19,6 +19,9 @@ use super::keys::{FetchKeys, KeyRing};
 /// Seconds by which clocks may differ.
 const LEEWAY_SECONDS: u64 = 30;
 
+/// Where clients look for what a resource says of itself.
+pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
+
 /// What signs tokens. No secret is shared with an issuer, so that `HS256` and its like are none.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -89,12 +92,16 @@ impl Issuer {
         })
     }
 
-    /// Where [`Self::metadata`] is (RFC 9728, section 3.1).
+    /// Where [`Self::metadata`] is.
     pub(super) fn metadata_url(&self) -> String {
         let mut url = self.resource.clone();
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("/.well-known/oauth-protected-resource{path}"));
+        url.set_path(&self.metadata_path());
         url.into()
+    }
+
+    /// Before the path of the resource (RFC 9728, section 3.1), which behind a proxy may be another than ours.
+    pub(super) fn metadata_path(&self) -> String {
+        format!("{METADATA}{}", self.resource.path().trim_end_matches('/'))
     }
 
     /// Who issues tokens for us, and for what (RFC 9728, section 2).

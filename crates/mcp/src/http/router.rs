@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{any, get, post};
 use serde_json::json;
 
+use super::oauth::METADATA;
 use super::{ENDPOINT, Endpoint, Readiness, gate, origin, others};
 
 /// What `/metrics` is written in (OpenMetrics 1.0).
@@ -16,15 +17,11 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// What clients reach.
 pub(super) fn protocol(endpoint: Arc<Endpoint>) -> Router {
-    // As RFC 9728 (3.1) wants it: before the path of the resource; and without it for clients that do not know that.
-    let described = format!("/.well-known/oauth-protected-resource{ENDPOINT}");
     Router::new()
         .route(ENDPOINT, any(endpoint_request))
-        .route(&described, get(resource).options(resource))
-        .route(
-            "/.well-known/oauth-protected-resource",
-            get(resource).options(resource),
-        )
+        // Without the path of the resource for clients that do not know of it.
+        .route(METADATA, get(resource).options(resource))
+        .route(&format!("{METADATA}/{{*path}}"), get(resource).options(resource))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/info", get(info))
@@ -121,7 +118,16 @@ async fn resource(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Re
     if let Err(refusal) = endpoint.gate.named(&parts) {
         return *refusal;
     }
-    let mut response = match endpoint.gate.access().issuer() {
+    let path = parts.uri.path().trim_end_matches('/');
+    let issuer = endpoint.gate.access().issuer();
+    // Also before our own path, which is that of the resource as a proxy that changes it sees us.
+    let issuer = issuer.filter(|issuer| {
+        path == issuer.metadata_path()
+            || path
+                .strip_prefix(METADATA)
+                .is_some_and(|rest| matches!(rest, "" | ENDPOINT))
+    });
+    let mut response = match issuer {
         Some(_) if parts.method == Method::OPTIONS => origin::preflight(&parts.headers),
         Some(issuer) => Json(issuer.metadata()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
