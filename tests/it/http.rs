@@ -479,19 +479,33 @@ fn a_server_that_is_told_to_end_answers_what_was_asked() {
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
     drop(idle);
 
-    // What takes too long is not waited for.
+    // What takes too long is not waited for, and whoever asked is told so.
     let mut server = Server::open(&home, &["--admin-address", &admin]);
     let params = json!({"name": "hostile_sleep-forever", "arguments": {}});
-    let _waiting = server.send(
+    let waiting = server.send(
         "POST /mcp",
         &modern_headers("tools/call", &params),
         modern("tools/call", params.clone()).to_string().as_bytes(),
     );
-    eventually("the call runs", || {
-        metric(&admin, "wassette_requests_running") >= 1.0
-    });
+    let session = server.session(&[]);
+    let call = json!({"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": params});
+    let headers = [("Mcp-Session-Id", session.as_str())];
+    let of_session = server.send("POST /mcp", &headers, call.to_string().as_bytes());
+    eventually("the calls run", || told(&home, "call.begin") == 3);
     server.signal("-INT");
+    for (stream, status, id) in [(waiting, 503, 7), (of_session, 200, 8)] {
+        let answer = read(stream);
+        let message = answer.message();
+        assert_eq!(
+            (answer.status, &message["id"]),
+            (status, &json!(id)),
+            "{answer:?}"
+        );
+        let reason = message["error"]["message"].as_str().unwrap();
+        assert!(reason.contains("the server ends"), "{answer:?}");
+    }
     assert!(server.ended() < Duration::from_secs(7));
+    assert_eq!((told(&home, "call.end"), told(&home, "cancelled")), (3, 2));
 }
 
 #[test]

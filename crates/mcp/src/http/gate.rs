@@ -21,7 +21,7 @@ use super::home::{Caller, CameTo, Home, SESSION, task_of};
 use super::origin::{self, Names};
 use super::others;
 use super::priming;
-use super::refusal::{Refusal, busy, no_session, refused, unavailable, unbegun};
+use super::refusal::{Refusal, busy, no_session, refused, stopped, unavailable, unbegun};
 use super::sessions::Sessions;
 use crate::builtin::Builtin;
 
@@ -353,13 +353,21 @@ async fn posted(
         ),
         Some(_) | None => None,
     };
-    let response = if let ClientRequest::InitializeRequest(hello) = &request
-        && caller.session.is_none()
-    {
-        let version = &hello.params.protocol_version;
-        open(endpoint, (parts, bytes), &caller, (&id, version)).await?
-    } else {
-        caller.passed(endpoint, parts, bytes).await
+    let overdue = endpoint.shared.overdue.clone();
+    let answered = async {
+        if let ClientRequest::InitializeRequest(hello) = &request
+            && caller.session.is_none()
+        {
+            let version = &hello.params.protocol_version;
+            return open(endpoint, (parts, bytes), &caller, (&id, version)).await;
+        }
+        Ok(caller.passed(endpoint, parts, bytes).await)
+    };
+    let response = tokio::select! {
+        biased;
+        // What has begun to be answered, as everything in a session has, is told so by whoever answers.
+        () = overdue.cancelled() => return Err(stopped(&id)),
+        response = answered => response?,
     };
     Ok(hold(response, (place, answering)))
 }

@@ -53,6 +53,9 @@ const ADMIN_CONNECTIONS_MAX: usize = 32;
 /// One client may have the sessions of one share of so many.
 const SHARES: usize = 4;
 
+/// How long it may take to say of requests that they are not waited for any longer.
+const TELL_TIME: Duration = Duration::from_millis(300);
+
 /// How long connections may take to close after that.
 const CLOSE_TIME: Duration = Duration::from_millis(700);
 
@@ -234,7 +237,12 @@ impl HttpServer {
             tracing::info!("stopping: no new requests are taken");
             // Ends the streams that only wait for changes, and makes `/ready` say no.
             self.ended.cancel();
-            self.endpoint.gate.accounts().drained(DRAIN_TIME).await;
+            let accounts = self.endpoint.gate.accounts();
+            if !accounts.drained(DRAIN_TIME).await {
+                tracing::warn!("requests that still run are stopped, since the server ends");
+                self.endpoint.shared.overdue.cancel();
+                accounts.drained(TELL_TIME).await;
+            }
             // Ends sessions and their streams.
             self.closed.cancel();
         };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::accounts::Refused;
 use super::sessions::Unbegun;
+use crate::STOPPED;
 
 /// Outside of what JSON-RPC and MCP reserve: asked too much.
 const BUSY: ErrorCode = ErrorCode(-31_029);
@@ -44,6 +45,12 @@ pub(super) fn unavailable(reason: &'static str, id: Option<&RequestId>) -> Refus
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
+}
+
+/// For what was begun and is not waited for any longer. It does not say when to try again: some of it may be done.
+pub(super) fn stopped(id: &RequestId) -> Refusal {
+    let error = ErrorData::internal_error(STOPPED, None);
+    refused(StatusCode::SERVICE_UNAVAILABLE, Some(id), &error)
 }
 
 /// The same answer whether it is over or somebody else's.
