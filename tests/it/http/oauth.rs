@@ -602,6 +602,50 @@ fn clients_find_the_issuer_and_new_keys_are_found() {
     assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
 }
 
+/// RFC 7517, section 5: what is not understood is ignored.
+#[test]
+fn keys_that_are_not_for_tokens_are_as_if_they_were_not_there() {
+    let mut encryption = public(&KeyPair::generate().unwrap(), "encryption");
+    encryption["use"] = json!("enc");
+    encryption.as_object_mut().unwrap().remove("alg");
+    let mut derivation = encryption.clone();
+    derivation.as_object_mut().unwrap().remove("use");
+    derivation["key_ops"] = json!(["deriveKey"]);
+    let mut other_curve = encryption.clone();
+    (other_curve["use"], other_curve["crv"]) = (json!("sig"), json!("P-384"));
+    for odd in [
+        json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0"}),
+        json!({"kty": "OKP", "crv": "X25519", "kid": "agreement", "x": "AA"}),
+        json!({"kty": "AKP", "alg": "ML-DSA-65", "pub": "AA"}),
+        json!({"kty": "RSA", "kid": "incomplete", "e": "AQAB"}),
+        json!({"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}),
+        json!({"kid": "nothing"}),
+        json!({"kty": 7}),
+        json!("no key"),
+        encryption,
+        derivation,
+        other_curve,
+    ] {
+        let (home, issuer) = (Home::new(), Issuer::start());
+        let mut key = public(&issuer.key, "first");
+        key.as_object_mut().unwrap().remove("alg");
+        *issuer.keys.lock().unwrap() = json!({"keys": [odd, key]});
+        let server = issuer.serve_with(&home, &[]);
+        for id in [Some("first"), None] {
+            let answer = lists(&server, &signed(&issuer.key, id, &issuer.claims("ann")));
+            assert_eq!(answer.status, 200, "{id:?} {odd}: {answer:?}");
+        }
+    }
+    // Of two that fit none is taken for the one that is meant.
+    let (home, issuer) = (Home::new(), Issuer::start());
+    let second = public(&KeyPair::generate().unwrap(), "second");
+    *issuer.keys.lock().unwrap() = json!({"keys": [public(&issuer.key, "first"), second]});
+    let server = issuer.serve_with(&home, &[]);
+    let claims = issuer.claims("ann");
+    assert_eq!(lists(&server, &signed(&issuer.key, None, &claims)).status, 401);
+    assert_eq!(lists(&server, &issuer.token(&claims)).status, 200);
+}
+
 #[test]
 fn behind_a_proxy_that_changes_the_path_clients_find_the_issuer_where_the_challenge_says() {
     let (home, issuer) = (Home::new(), Issuer::start());

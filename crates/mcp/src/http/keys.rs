@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use jsonwebtoken::Algorithm;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
+use serde::Deserialize;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -171,23 +172,74 @@ impl KeyRing {
 
     async fn fetched(&self) -> Result<JwkSet, String> {
         let bytes = (self.fetch)().await?;
-        let set: JwkSet =
+        let set: Listed =
             serde_json::from_slice(&bytes).map_err(|error| format!("these are no keys: {error}"))?;
-        if set.keys.is_empty() || set.keys.len() > KEYS_MAX {
+        let count = set.keys.len();
+        if count == 0 || count > KEYS_MAX {
+            return Err(format!("there are {count} keys; 1 to {KEYS_MAX} are expected"));
+        }
+        // What is not understood is ignored, and does not spoil the rest (RFC 7517, section 5).
+        let keys = set
+            .keys
+            .into_iter()
+            .filter_map(|key| serde_json::from_value(key).ok());
+        let keys: Vec<Jwk> = keys.filter(verifies).collect();
+        if keys.is_empty() {
             return Err(format!(
-                "there are {} keys; 1 to {KEYS_MAX} are expected",
-                set.keys.len()
+                "none of its {count} keys verifies signatures in a way that is known"
             ));
         }
-        Ok(set)
+        Ok(JwkSet { keys })
     }
 }
 
+/// A set of keys as it comes, with whatever else there may be in it.
+#[derive(Deserialize)]
+struct Listed {
+    keys: Vec<serde_json::Value>,
+}
+
+/// Whether a key is for signatures, as far as it says.
+fn verifies(key: &Jwk) -> bool {
+    let usage = key.common.public_key_use.as_ref();
+    let operations = key.common.key_operations.as_ref();
+    usage.is_none_or(|usage| *usage == PublicKeyUse::Signature)
+        && operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify))
+}
+
+/// Whether signatures of this kind are made with a key of this one.
+fn is_for(key: &AlgorithmParameters, algorithm: Algorithm) -> bool {
+    let is_on =
+        |wanted: EllipticCurve| matches!(key, AlgorithmParameters::EllipticCurve(key) if key.curve == wanted);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only what is named here signs tokens"
+    )]
+    match algorithm {
+        Algorithm::RS256
+        | Algorithm::RS384
+        | Algorithm::RS512
+        | Algorithm::PS256
+        | Algorithm::PS384
+        | Algorithm::PS512 => matches!(key, AlgorithmParameters::RSA(_)),
+        Algorithm::ES256 => is_on(EllipticCurve::P256),
+        Algorithm::ES384 => is_on(EllipticCurve::P384),
+        Algorithm::EdDSA => {
+            matches!(key, AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519)
+        }
+        // An open enum of the library; what is left shares a secret.
+        _ => false,
+    }
+}
+
+/// The key of this name; without one, the only key that fits.
 fn find(keys: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
     let mut fitting = keys.keys.iter().filter(|key| {
         let is_named = id.is_none_or(|id| key.common.key_id.as_deref() == Some(id));
         let stated = key.common.key_algorithm.map(|stated| stated.to_string());
-        is_named && stated.is_none_or(|stated| stated == format!("{algorithm:?}"))
+        is_named
+            && is_for(&key.algorithm, algorithm)
+            && stated.is_none_or(|stated| stated == format!("{algorithm:?}"))
     });
     let first = fitting.next().cloned();
     first.filter(|_| id.is_some() || fitting.next().is_none())
