@@ -257,7 +257,7 @@ fn scopes_say_what_a_token_is_good_for() {
     let challenge = load(&caller);
     let challenge = challenge.header("www-authenticate").unwrap();
     assert!(
-        challenge.contains("insufficient_scope") && challenge.contains("scope=\"components:manage\""),
+        challenge.contains("insufficient_scope") && challenge.contains("scope=\"tools:call components:manage\""),
         "{challenge}"
     );
     let manager = with(json!(["components:manage", "other"]));

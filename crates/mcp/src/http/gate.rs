@@ -141,7 +141,7 @@ impl Gate {
         if session.is_none_or(|session| self.sessions.may_answer(session, &caller.principal)) {
             return Ok(());
         }
-        Err(self.lacks(Scope::ApprovePermissions, None))
+        Err(self.lacks(&caller.principal, Scope::ApprovePermissions, None))
     }
 
     /// Refuses what the principal's token does not allow.
@@ -149,14 +149,19 @@ impl Gate {
         let Some(scope) = needed(request).filter(|scope| !principal.may(*scope)) else {
             return Ok(());
         };
-        Err(self.lacks(scope, Some(id)))
+        Err(self.lacks(principal, scope, Some(id)))
     }
 
-    fn lacks(&self, scope: Scope, id: Option<&RequestId>) -> Refusal {
+    fn lacks(&self, principal: &Principal, scope: Scope, id: Option<&RequestId>) -> Refusal {
         let reason = format!("the token lacks the scope `{}`", scope.name());
         let error = ErrorData::invalid_request(reason, None);
         let mut response = refused(StatusCode::FORBIDDEN, id, &error);
-        self.challenge(&mut response, Some("insufficient_scope"), &[scope]);
+        // With those that it has: a client asks for what is named, and would lose the rest.
+        let scopes: Vec<_> = Scope::ALL
+            .into_iter()
+            .filter(|known| *known == scope || principal.may(*known))
+            .collect();
+        self.challenge(&mut response, Some("insufficient_scope"), &scopes);
         response
     }
 }
