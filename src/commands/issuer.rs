@@ -17,8 +17,14 @@ pub(super) fn access(
     current_dir: &Path,
 ) -> Result<Access, Exit> {
     reached("--oauth-issuer", issuer)?;
-    if let Some(keys) = args.oauth_keys.as_deref().filter(|keys| is_url(keys)) {
-        reached("--oauth-keys", keys)?;
+    match args.oauth_keys.as_deref() {
+        Some(keys) if is_url(keys) => reached("--oauth-keys", keys)?,
+        // Read again when it is needed, and missed at once.
+        Some(keys) => {
+            let path = current_dir.join(keys);
+            std::fs::read(&path).map_err(|error| Exit::unreadable(&path, error))?;
+        }
+        None => {}
     }
     let resource = args.oauth_resource.clone().unwrap_or_default();
     let (host, keys, of_issuer) = (host.clone(), args.oauth_keys.clone(), issuer.to_owned());
@@ -29,8 +35,9 @@ pub(super) fn access(
         let work: futures::future::BoxFuture<'static, _> = Box::pin(async move {
             match keys {
                 Some(keys) if !is_url(&keys) => {
-                    let read = tokio::fs::read(current_dir.join(keys)).await;
-                    read.map_err(|error| error.to_string())
+                    let path = current_dir.join(keys);
+                    let read = tokio::fs::read(&path).await;
+                    read.map_err(|error| format!("`{}`: {error}", shown(&path.display().to_string())))
                 }
                 Some(keys) => document(&host, &keys).await,
                 None => discovered(&host, &issuer).await,
@@ -94,8 +101,14 @@ async fn discovered(host: &Host, issuer: &str) -> Result<Vec<u8>, String> {
     };
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| error.to_string())?;
     // What names another issuer is not this one's (RFC 8414, section 3.3).
-    if metadata.get("issuer").and_then(|issuer| issuer.as_str()) != Some(issuer) {
-        return Err("its metadata is of another issuer".to_owned());
+    let named = metadata.get("issuer").and_then(|issuer| issuer.as_str());
+    let named = named.ok_or("its metadata names no issuer")?;
+    if named != issuer {
+        return Err(format!(
+            "its metadata is of the issuer `{}`, and `--oauth-issuer` is `{}`: they must be the same to the letter",
+            shown(named),
+            shown(issuer)
+        ));
     }
     let keys = metadata
         .get("jwks_uri")

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use url::Url;
 use wassette_host::Host;
 use wassette_mcp::{
-    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Listener, Listeners, Membership, Names, Token,
+    Access, AccountLimits, ENDPOINT, HttpOptions, HttpServer, Listener, Listeners, Membership, Names,
+    TlsError, Token,
 };
 
 /// Where is listened unless told otherwise.
@@ -67,7 +68,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     };
     let builtins = builtins(&args.run, args.enable_builtin_tools);
     let admin = match args.admin_address {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(bind("--admin-address", address).await?),
         None => None,
     };
     let server = Arc::new(HttpServer::new(
@@ -141,17 +142,19 @@ fn place(args: &ServeArgs, variable: impl Fn(&str) -> Option<String>) -> Result<
     Ok(Place::Address(SocketAddr::new(ip?, port?)))
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, Exit> {
+/// `option` says where to listen.
+async fn bind(option: &str, address: SocketAddr) -> Result<Listener, Exit> {
     Listener::tcp(address).await.map_err(|error| {
-        Exit::failed(anyhow::anyhow!("cannot listen on {address}: {error}"))
-            .with_hint("`--bind-address` chooses another; port 0 takes any that is free")
+        Exit::failed(anyhow::anyhow!("cannot listen on {address}: {error}")).with_hint(format!(
+            "`{option}` chooses another; port 0 takes any that is free"
+        ))
     })
 }
 
 /// A listener, and what must live as long.
 async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Socket>), Exit> {
     match place {
-        Place::Address(address) => Ok((with_tls(bind(*address).await?, args)?, None)),
+        Place::Address(address) => Ok((with_tls(bind("--bind-address", *address).await?, args)?, None)),
         Place::Socket(_) if args.tls_certificate.is_some() => Err(Exit::usage(
             "`--tls-certificate` and `--tls-key` are for an address, and a socket has no TLS",
         )
@@ -174,11 +177,15 @@ fn with_tls(listener: Listener, args: &ServeArgs) -> Result<Listener, Exit> {
     match (&args.tls_certificate, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             let read = |path: &Path| std::fs::read(path).map_err(|error| Exit::unreadable(path, error));
-            let (chain, key) = (read(certificate)?, zeroize::Zeroizing::new(read(key)?));
-            listener.with_tls(&chain, &key).map_err(|error| {
-                Exit::failed(error).with_hint(
-                    "both files are PEM: the chain with the server's own certificate first, and its key",
-                )
+            let (chain, secret) = (read(certificate)?, zeroize::Zeroizing::new(read(key)?));
+            listener.with_tls(&chain, &secret).map_err(|error| {
+                let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+                let (file, hint) = match &error {
+                    TlsError::Chain(_) => (certificate, "`--tls-certificate` is a file with `-----BEGIN CERTIFICATE-----`, the server's own first"),
+                    TlsError::Key(_) => (key, "`--tls-key` is a file with `-----BEGIN PRIVATE KEY-----`, which no password protects"),
+                    TlsError::Use(_) => (certificate, "`--tls-key` is the key of the first certificate in `--tls-certificate`"),
+                };
+                Exit::failed(error).about(&file).with_hint(hint)
             })
         }
         _ => Ok(listener),

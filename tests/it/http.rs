@@ -18,6 +18,7 @@ mod messages;
 mod oauth;
 mod ready;
 mod server;
+mod starts;
 mod unread;
 
 #[test]

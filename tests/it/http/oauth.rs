@@ -257,7 +257,8 @@ fn scopes_say_what_a_token_is_good_for() {
     let challenge = load(&caller);
     let challenge = challenge.header("www-authenticate").unwrap();
     assert!(
-        challenge.contains("insufficient_scope") && challenge.contains("scope=\"tools:call components:manage\""),
+        challenge.contains("insufficient_scope")
+            && challenge.contains("scope=\"tools:call components:manage\""),
         "{challenge}"
     );
     let manager = with(json!(["components:manage", "other"]));
@@ -675,8 +676,8 @@ fn behind_a_proxy_that_changes_the_path_clients_find_the_issuer_where_the_challe
     }
 }
 
-#[test]
-fn why_there_are_no_keys_is_said() {
+/// What is said of an issuer whose keys cannot be had.
+fn said_of(issuer: &str) -> String {
     let home = Home::new();
     let address = free_address();
     let mut child = home
@@ -685,7 +686,7 @@ fn why_there_are_no_keys_is_said() {
             "--bind-address",
             &address,
             "--oauth-issuer",
-            "http://127.0.0.1:1",
+            issuer,
             "--oauth-resource",
             RESOURCE,
         ])
@@ -705,10 +706,23 @@ fn why_there_are_no_keys_is_said() {
     child.kill().unwrap();
     let said = child.wait_with_output().unwrap().stderr;
     let said = String::from_utf8(said).unwrap();
-    let line = said.lines().find(|line| line.contains("no keys of the")).unwrap();
+    let line = said.lines().find(|line| line.contains("no keys of the"));
+    line.unwrap().to_owned()
+}
+
+#[test]
+fn why_there_are_no_keys_is_said() {
+    let said = said_of("http://127.0.0.1:1");
     assert!(
-        line.contains("cannot get the document: cannot connect to `127.0.0.1:1`")
-            && !line.contains("component"),
+        said.contains("cannot get the document: cannot connect to `127.0.0.1:1`")
+            && !said.contains("component"),
+        "{said}"
+    );
+    // The same address, and another name.
+    let issuer = Issuer::start();
+    let said = said_of(&format!("{}/", issuer.url));
+    assert!(
+        said.contains(&format!("`{}`", issuer.url)) && said.contains(&format!("`{}/`", issuer.url)),
         "{said}"
     );
 }

@@ -55,11 +55,13 @@ enum Source {
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TlsError {
-    /// A file is missing, or is not what it should be.
-    #[error("no certificate or private key in PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
+    /// The chain is none.
+    #[error("no certificate in PEM")]
+    Chain(#[source] rustls::pki_types::pem::Error),
+    /// The key is none.
+    #[error("no private key in PEM")]
+    Key(#[source] rustls::pki_types::pem::Error),
     /// They do not belong together, or are of no use.
     #[error("the certificate and its key cannot be used")]
     Use(#[source] rustls::Error),
@@ -97,8 +99,11 @@ impl Listener {
     pub fn with_tls(self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
-            .map_err(TlsError::Pem)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Pem)?;
+            .map_err(TlsError::Chain)?;
+        if chain.is_empty() {
+            return Err(TlsError::Chain(rustls::pki_types::pem::Error::NoItemsFound));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
         let mut config = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(chain, key)
