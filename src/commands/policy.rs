@@ -325,7 +325,9 @@ fn diff_people((a, b): (&str, &str), diff: &PolicyDiff) -> String {
         Relation::Equal => format!("`{a}` and `{b}` allow the same"),
         Relation::Narrower => format!("`{b}` allows less than `{a}`"),
         Relation::Wider => format!("`{b}` allows more than `{a}`"),
-        Relation::Neither => format!("`{b}` allows some more and some less than `{a}`"),
+        Relation::Neither => format!(
+            "`{b}` allows some more and some less than `{a}`, or they are too large for anybody to say"
+        ),
     }];
     lines.extend(diff.removed.iter().map(|rule| format!("- {}", shown(rule))));
     lines.extend(diff.added.iter().map(|rule| format!("+ {}", shown(rule))));

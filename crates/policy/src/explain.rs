@@ -8,7 +8,7 @@ use crate::pattern::Shown;
 use crate::policy::{Authority, Layer};
 use crate::url::HttpTarget;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// An access that owns what it names. Reads and prints as in `wassette policy explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -338,7 +338,7 @@ impl Authority {
     }
 
     /// The same with all that the access needs to come to anything: a secret the request that carries it, and a
-    /// request the secrets that belong on it.
+    /// request the secrets that belong on it and, where nobody has to be asked for it, the address that is dialed.
     #[must_use]
     pub fn explain_whole(&self, access: &AccessText) -> Explanation {
         let mut accesses = access.accesses();
@@ -351,6 +351,7 @@ impl Authority {
                 accesses.extend(request(target));
             }
             accesses.extend(names.iter().map(|name| Access::Secret { name, target }));
+            accesses.extend(known_address(target.host()).map(|address| Access::Dial { target, address }));
         }
         self.explain_all(&accesses)
     }
@@ -359,5 +360,14 @@ impl Authority {
         let mut explanations: Vec<_> = accesses.iter().map(|access| self.explain(access)).collect();
         let at = explanations.iter().position(|explanation| !explanation.allowed);
         explanations.swap_remove(at.unwrap_or_default())
+    }
+}
+
+/// The address of a host that needs no lookup. A name of this machine leads to the same in IPv6 as well; the first is
+/// the one that is tried first.
+fn known_address(host: &Host) -> Option<IpAddr> {
+    match host {
+        Host::Address(address) => Some(*address),
+        Host::Name(_) => host.is_loopback_name().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     }
 }

@@ -857,6 +857,23 @@ fn a_ceiling_says_how_a_secret_is_sent() {
 }
 
 #[test]
+fn a_request_is_explained_with_the_address_where_it_is_known() {
+    let explained = |granted: &[&str], text: &str| {
+        let access = AccessText::parse(text).unwrap();
+        below(granted, granted).explain_whole(&access).text
+    };
+    let granted = [
+        "net allow host=localhost:8080 schemes=http",
+        "net deny cidr=127.0.0.0/8",
+    ];
+    let text = explained(&granted, "GET http://localhost:8080/");
+    assert!(text.starts_with("denied: dial 127.0.0.1"), "{text}");
+    assert!(explained(&granted[..1], "GET http://localhost:8080/").starts_with("allowed: GET"));
+    let granted = ["net allow host=http://10.0.0.5/"];
+    assert!(explained(&granted, "GET http://10.0.0.5/").starts_with("allowed: GET"));
+}
+
+#[test]
 fn a_secret_is_explained_with_its_request_and_a_request_with_its_secrets() {
     let explained = |granted: &[&str], ceiling: &[&str], text: &str| {
         let access = crate::AccessText::parse(text).unwrap();
