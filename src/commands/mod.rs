@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod demo;
+mod hidden;
 pub(crate) mod inspect;
 pub(crate) mod issuer;
 pub(crate) mod manifest;

@@ -1,6 +1,7 @@
 //! `wassette registry`: finding, publishing, and the credentials of registries.
 
 use super::component::{Bar, read_wit};
+use super::hidden::hidden;
 use super::{open, reference, refused};
 use crate::cli::{PushArgs, PushKind, RegistryCommand};
 use crate::config::Config;
@@ -44,7 +45,7 @@ pub(crate) async fn run(config: &Config, command: RegistryCommand, output: Outpu
             output.print(&data, |_| format!("{} is forgotten", shown(&host)))
         }
         RegistryCommand::Push(args) => push(config, &args, output).await,
-        RegistryCommand::Keygen { path } => keygen(config, &config.current_dir.join(path), output),
+        RegistryCommand::Keygen { path } => keygen(config, &config.current_dir.join(path), output).await,
         RegistryCommand::Sync => {
             let host = open(config).await?;
             let feeds = host.sync_feeds().await;
@@ -112,7 +113,7 @@ async fn login(
     (username, password_stdin): (&str, bool),
     output: Output,
 ) -> Result<(), Exit> {
-    let password = password(registry, password_stdin)?;
+    let password = password(registry, password_stdin).await?;
     let mut logins = Logins::read(config)?;
     let host = open(config).await?;
     host.check_login(registry, username, &password)
@@ -126,10 +127,9 @@ async fn login(
     })
 }
 
-fn password(registry: &str, from_stdin: bool) -> Result<SecretString, Exit> {
+async fn password(registry: &str, from_stdin: bool) -> Result<SecretString, Exit> {
     if !from_stdin && std::io::stdin().is_terminal() {
-        let asked = rpassword::prompt_password(format!("password or token for {}: ", shown(registry)));
-        return asked.map(SecretString::from).map_err(Exit::failed);
+        return hidden(format!("password or token for {}: ", shown(registry))).await;
     }
     let mut text = String::new();
     std::io::stdin()
@@ -143,11 +143,11 @@ fn password(registry: &str, from_stdin: bool) -> Result<SecretString, Exit> {
     Ok(SecretString::from(text))
 }
 
-fn keygen(config: &Config, path: &Path, output: Output) -> Result<(), Exit> {
+async fn keygen(config: &Config, path: &Path, output: Output) -> Result<(), Exit> {
     let key = SigningKey::generate().map_err(Exit::failed)?;
     let public = PathBuf::from(format!("{}.pub", path.display()));
     let private = key
-        .to_encrypted_pem(passphrase(config, path)?.expose_secret())
+        .to_encrypted_pem(passphrase(config, path).await?.expose_secret())
         .map_err(Exit::failed)?;
     if !crate::logins::create_private(path, private.as_bytes())? {
         return Err(
@@ -190,15 +190,17 @@ async fn push(config: &Config, args: &PushArgs, output: Output) -> Result<(), Ex
         PushKind::Catalogue => Publishable::Catalogue(bytes),
         PushKind::Feed => Publishable::Feed(bytes),
     };
-    let key = args
-        .sign
-        .as_deref()
-        .map(|path| signing_key(config, &config.current_dir.join(path)));
+    let key = match &args.sign {
+        Some(path) => Some(Arc::new(
+            signing_key(config, &config.current_dir.join(path)).await?,
+        )),
+        None => None,
+    };
     let publication = Publication {
         reference: to,
         content,
         description: description(args),
-        key: key.transpose()?.map(Arc::new),
+        key,
     };
     let host = open(config).await?;
     let progress = Bar::new();
@@ -246,13 +248,12 @@ fn request(config: &Config, path: &Path) -> Result<String, Exit> {
 }
 
 /// The passphrase of a private key: from the environment, where scripts keep it, or from the terminal.
-fn passphrase(config: &Config, path: &Path) -> Result<SecretString, Exit> {
+async fn passphrase(config: &Config, path: &Path) -> Result<SecretString, Exit> {
     if let Some(passphrase) = &config.key_passphrase {
         return Ok(passphrase.clone());
     }
     if std::io::stdin().is_terminal() {
-        let asked = rpassword::prompt_password(format!("passphrase of {}: ", path.display()));
-        return asked.map(SecretString::from).map_err(Exit::failed);
+        return hidden(format!("passphrase of {}: ", path.display())).await;
     }
     Err(Exit::usage(format!(
         "`{}` needs a passphrase, and there is no terminal to ask at",
@@ -261,12 +262,12 @@ fn passphrase(config: &Config, path: &Path) -> Result<SecretString, Exit> {
     .with_hint("set WASSETTE_KEY_PASSPHRASE"))
 }
 
-fn signing_key(config: &Config, path: &Path) -> Result<SigningKey, Exit> {
+async fn signing_key(config: &Config, path: &Path) -> Result<SigningKey, Exit> {
     let bytes = read(path, SECRET_BYTES_MAX)?;
     let text = String::from_utf8(bytes)
         .map_err(|_not_text| Exit::failed(anyhow::anyhow!("`{}` is not text in PEM", path.display())))?;
     let passphrase = if text.contains("ENCRYPTED") {
-        Some(passphrase(config, path)?)
+        Some(passphrase(config, path).await?)
     } else {
         None
     };

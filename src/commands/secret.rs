@@ -1,5 +1,6 @@
 //! `wassette secret`: what components use and never see.
 
+use super::hidden::hidden;
 use super::{component_id, open};
 use crate::cli::SecretCommand;
 use crate::config::Config;
@@ -66,7 +67,7 @@ async fn set(host: &Host, id: &ComponentId, keys: Vec<String>) -> Result<Vec<Str
     for (name, value) in keys {
         let value = match value {
             Some(value) => value,
-            None => asked(name.as_str())?,
+            None => asked(name.as_str()).await?,
         };
         let command = Command::SetSecret(id.clone(), name, value);
         if let Outcome::SecretSet { name, .. } = host.execute(command, &Actor::Operator, &Silent).await? {
@@ -106,14 +107,9 @@ fn typed(name: &str, value: &str) -> SecretString {
 }
 
 /// Asks at the terminal without echo, or reads standard input up to its end, without the last line break.
-fn asked(key: &str) -> Result<SecretString, Exit> {
+async fn asked(key: &str) -> Result<SecretString, Exit> {
     if std::io::stdin().is_terminal() {
-        let prompt = format!("value of `{}`: ", shown(key));
-        return rpassword::prompt_password(prompt)
-            .map(Into::into)
-            .map_err(|error| {
-                Exit::failed(anyhow::Error::new(error).context("cannot read the value from the terminal"))
-            });
+        return hidden(format!("value of `{}`: ", shown(key))).await;
     }
     let mut value = String::new();
     let mut input = std::io::stdin().lock().take(VALUE_BYTES_MAX);

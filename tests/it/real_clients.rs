@@ -188,6 +188,34 @@ rounds! {
     rust_sdk_of_2026_07_28: rust("2026-07-28");
 }
 
+/// A person at a terminal: what they type is not shown, and the terminal is as before, also after Ctrl-C.
+#[test]
+fn a_secret_is_asked_for_at_a_terminal_without_being_shown() {
+    let home = Home::new();
+    home.load(&guest("needy"));
+    let ask = |typed: &str| {
+        let mut person = clean(&installed("WASSETTE_PYTHON"));
+        person
+            .arg(script("terminal.py"))
+            .args([typed, "value of `token`: ", env!("CARGO_BIN_EXE_wassette")])
+            .args(["secret", "set", "needy", "token"])
+            .env("WASSETTE_SECRETS_BACKEND", "file");
+        let ran = run(&home, &mut person);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    let interrupted = ask("\\x03");
+    assert_eq!(interrupted["echoes"], true, "{interrupted}");
+    assert_eq!(interrupted["code"], 1, "{interrupted}");
+    let kept = |home: &Home| home.run(&["secret", "list", "needy"]).stdout;
+    assert!(!kept(&home).contains("token"), "{}", kept(&home));
+    let told = ask("hunter2\\n");
+    assert_eq!(told["echoes"], true, "{told}");
+    assert_eq!(told["code"], 0, "{told}");
+    assert!(!told.to_string().contains("hunter2"), "{told}");
+    assert!(kept(&home).contains("token"), "{}", kept(&home));
+}
+
 /// A person who allows in their client what the model asks for, in each era.
 #[test]
 fn a_person_allows_in_a_form_what_the_model_asks_for() {
