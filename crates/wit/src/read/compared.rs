@@ -65,16 +65,17 @@ impl Compared {
             return *size;
         }
         let within = match ty {
-            ComponentAnyTypeId::Resource(_) => 0,
-            ComponentAnyTypeId::Defined(id) => self.defined(&types[id], types),
-            ComponentAnyTypeId::Func(id) => self.function(&types[id], types),
-            ComponentAnyTypeId::Instance(id) => self.items(&types[id].exports, types),
-            ComponentAnyTypeId::Component(id) => {
-                let component = &types[id];
-                let imports = self.items(&component.imports, types);
-                imports.saturating_add(self.items(&component.exports, types))
-            }
+            ComponentAnyTypeId::Resource(_) => Some(0),
+            ComponentAnyTypeId::Defined(id) => types.get(id).map(|ty| self.defined(ty, types)),
+            ComponentAnyTypeId::Func(id) => types.get(id).map(|ty| self.function(ty, types)),
+            ComponentAnyTypeId::Instance(id) => types.get(id).map(|ty| self.items(&ty.exports, types)),
+            ComponentAnyTypeId::Component(id) => types.get(id).map(|ty| {
+                let imports = self.items(&ty.imports, types);
+                imports.saturating_add(self.items(&ty.exports, types))
+            }),
         };
+        // The validator gave the id, so that there is a type.
+        let within = within.unwrap_or(usize::MAX);
         let size = within.saturating_add(1);
         self.sizes.insert(ty, size);
         size
