@@ -17,6 +17,7 @@ mod load;
 mod messages;
 mod oauth;
 mod ready;
+mod resumed;
 mod server;
 mod starts;
 mod unread;

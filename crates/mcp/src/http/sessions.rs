@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::common::server_side_http::ServerSseMessage;
 use rmcp::transport::streamable_http_server::SessionManager;
@@ -200,6 +200,22 @@ impl Sessions {
     }
 }
 
+/// An event with the next id than the library gives it.
+///
+/// The library calls the event before a stream's first message `0`, and the first message as well; and it comes back to a
+/// stream with the event that is named, which the client has. With the next id there is neither.
+fn counted_from_one(mut event: ServerSseMessage) -> ServerSseMessage {
+    let next = event.event_id.as_deref().and_then(|id| {
+        let (index, stream) = id
+            .split_once('/')
+            .map_or((id, None), |(index, stream)| (index, Some(stream)));
+        let index = index.parse::<usize>().ok()?.checked_add(1)?;
+        Some(stream.map_or_else(|| index.to_string(), |stream| format!("{index}/{stream}")))
+    });
+    event.event_id = next.or(event.event_id);
+    event
+}
+
 /// How many sessions each principal has.
 fn counts(owners: &HashMap<SessionId, Owned>) -> HashMap<Arc<str>, usize> {
     let mut counts = HashMap::new();
@@ -275,7 +291,7 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_stream(id, message).await
+        Ok(self.local.create_stream(id, message).await?.map(counted_from_one))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
@@ -286,7 +302,11 @@ impl SessionManager for Sessions {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_standalone_stream(id).await
+        Ok(self
+            .local
+            .create_standalone_stream(id)
+            .await?
+            .map(counted_from_one))
     }
 
     async fn resume(
@@ -294,7 +314,7 @@ impl SessionManager for Sessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.resume(id, last_event_id).await
+        Ok(self.local.resume(id, last_event_id).await?.map(counted_from_one))
     }
 }
 
