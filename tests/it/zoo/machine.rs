@@ -64,6 +64,25 @@ fn served(cage: &Cage) -> Json {
     answer["result"].clone()
 }
 
+/// Calls the attack by the server's own program, and gives the most memory that it took.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn peak(cage: &Cage) -> u64 {
+    let home = Home::new();
+    home.load(&super::cage::component(cage.attack));
+    let mut client = Client::initialized(&home, &[]);
+    let tools = client.tools();
+    let tool = tools.iter().find(|tool| tool.ends_with("_run")).unwrap();
+    let answer = client.call(tool, json!({ "input": "" }));
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", client.child.id())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
 zoo! {
     spin "E1" "computes for ever" => |cage| { ended(cage, "cpu: \"500ms\"", "cpu limit of 500ms"); };
     spin_in_time "E1" "computes for ever, against the clock on the wall" => |cage| {
@@ -135,6 +154,15 @@ zoo! {
         let told = outcome.ended("the component trapped: unreachable");
         outcome.never("ignore all");
         cage.say(told);
+    };
+    #[cfg(target_os = "linux")]
+    path_bomb "E3" "paths of fifteen million bytes, with nothing granted" => |cage| {
+        let outcome = cage.attack();
+        let told = outcome.held(64);
+        let mib = peak(cage) >> 20;
+        // The guest has half of the 64 MiB that it takes, and the host what is on its way between them.
+        assert!(mib < 300, "the server took {mib} MiB");
+        cage.say(format!("{told}, the server within 300 MiB"));
     };
     result_flood "T9" "returns 8 MiB" => |cage| { ended(cage, "", "result is larger than the limit of 1 MiB"); };
     result_huge "T9 E3" "returns 48 MiB" => |cage| { ended(cage, "memory: \"512Mi\"", "limit of 16 MiB in one host call"); };

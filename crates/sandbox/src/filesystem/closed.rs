@@ -12,7 +12,7 @@ use crate::gate::Gate;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
-use wassette_policy::{AbsolutePath, Access, AccessKind, FileOperation};
+use wassette_policy::{AbsolutePath, Access, AccessKind, FileOperation, PATH_BYTES_MAX};
 
 /// What all calls share: nothing.
 #[derive(Debug)]
@@ -56,6 +56,9 @@ type Handle = Resource<Node>;
 impl Files<'_> {
     /// Asks the gate about a path below the root, so that it is on record, and says no.
     fn refuse<T>(&mut self, path: &str, operation: FileOperation) -> Answer<T> {
+        if path.len() > PATH_BYTES_MAX {
+            return Err(ErrorCode::NameTooLong.into());
+        }
         let path = format!("/{}", path.trim_start_matches('/'));
         let _denied = match path.parse::<AbsolutePath>() {
             Ok(path) => self.session.gate.authorize(&Access::File {

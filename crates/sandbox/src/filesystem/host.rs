@@ -6,7 +6,7 @@ use super::action::{self, Opening, WriteAt, code};
 use super::convert::{self, describe, identity, inode};
 use super::kernel::{Pace, Stop};
 use super::listing::Listing;
-use super::resolve::{Halt, Manner, Request};
+use super::resolve::{Halt, Manner, Request, is_overlong};
 use super::session::{Body, Entries, File, Node};
 use super::stream::{ReadStream, WriteStream};
 use super::types::{
@@ -401,6 +401,9 @@ impl types::HostDescriptor for Files<'_> {
     }
 
     async fn symlink_at(&mut self, node: Handle, text: String, path: String) -> Answer<()> {
+        if is_overlong(&text) {
+            return Err(ErrorCode::NameTooLong.into());
+        }
         let request = self.request_name(&node, &path, FileOperation::Create)?;
         self.session
             .patiently(move |session| session.symlink(&text, &request))

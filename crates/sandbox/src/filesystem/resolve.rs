@@ -16,14 +16,18 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wassette_policy::{
-    AbsolutePath, Access, AccessKind, Effect, FileOperation, Mount, ParsePathError, Permit, Place,
+    AbsolutePath, Access, AccessKind, Effect, FileOperation, Mount, PATH_BYTES_MAX, ParsePathError, Permit,
+    Place,
 };
 
 /// Links followed for one path; as many as Linux follows.
 const LINKS_MAX: usize = 40;
 
-/// Names looked at for one path with links.
+/// Names of one path, and names looked at for one path with links.
 const STEPS_MAX: usize = 1024;
+
+/// Characters of a path that is none, for the report.
+const SHOWN_MAX: usize = 512;
 
 /// Times a path is looked up again because somebody exchanges its folders for links meanwhile.
 const ATTEMPTS_MAX: usize = 8;
@@ -137,12 +141,13 @@ impl Session {
         manner: Manner,
     ) -> Result<Request, ErrorCode> {
         let malformed = |why, code| {
+            let shown: String = text.chars().take(SHOWN_MAX).collect();
             let access = Access::Malformed {
                 kind: AccessKind::File,
                 text: &if text.starts_with('/') {
-                    text.to_owned()
+                    shown
                 } else {
-                    format!("{}/{text}", base.as_str().trim_end_matches('/'))
+                    format!("{}/{shown}", base.as_str().trim_end_matches('/'))
                 },
                 why,
             };
@@ -151,6 +156,11 @@ impl Session {
         };
         if text.is_empty() {
             return Err(ErrorCode::NoEntry);
+        }
+        // SECURITY: before anything else looks at it. A guest may hand over megabytes, and each `..` of them costs a
+        // whole path and a decision.
+        if is_overlong(text) {
+            return malformed("the path is longer than any", ErrorCode::NameTooLong);
         }
         if text.starts_with('/') {
             return malformed("the path is absolute", ErrorCode::NotPermitted);
@@ -455,6 +465,10 @@ impl Session {
                 is_of_link: true,
             });
         }
+        // It would not be walked to its end anyway.
+        if way.ahead.len() > STEPS_MAX {
+            return Err(Halt::Code(ErrorCode::Loop));
+        }
         Ok(())
     }
 
@@ -513,6 +527,11 @@ impl Step {
     }
 }
 
+/// Whether a text is longer than any path, or has more parts.
+pub(super) fn is_overlong(text: &str) -> bool {
+    text.len() > PATH_BYTES_MAX || names(text).nth(STEPS_MAX).is_some()
+}
+
 /// The parts of a path that mean something.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split('/').filter(|name| !name.is_empty() && *name != ".")
@@ -524,7 +543,8 @@ enum Lexical {
     TooLong,
 }
 
-/// Where names lead from a folder if none of them is a link; `popped` are the folders that are left by `..`.
+/// Where names lead from a folder if none of them is a link; `popped` are the folders that are left by `..`, one that
+/// is left again and again only once.
 fn lexical<'a>(
     from: &AbsolutePath,
     base: &AbsolutePath,
@@ -546,7 +566,10 @@ fn lexical<'a>(
             return Err(Lexical::LeadsOut);
         }
         let parent = here.parent().ok_or(Lexical::LeadsOut)?;
-        popped.push(std::mem::replace(&mut here, parent));
+        let left = std::mem::replace(&mut here, parent);
+        if popped.last() != Some(&left) {
+            popped.push(left);
+        }
     }
     walk(&here, &below)
 }

@@ -2,9 +2,9 @@
 //!
 //! What a guest learns here is an address; using it is decided anew, by the address.
 
-use super::Outbound;
 use super::resolve::ResolveError;
 use super::sockets::returned;
+use super::{Outbound, REQUEST_TEXT_BYTES_MAX};
 use crate::state::State;
 use futures::FutureExt as _;
 use std::net::IpAddr;
@@ -19,6 +19,9 @@ use wassette_policy::{Access, AccessKind, Host, HttpTarget};
 
 /// The name under which wasmtime links lookups.
 const LOOKUP: &str = "wasi:sockets/ip-name-lookup@0.2.12";
+
+/// Characters of a name that is none, for the report.
+const SHOWN_MAX: usize = 512;
 
 /// A lookup under way, or its answer. The `resolve-address-stream` of WASI; wasmtime's own cannot be made
 /// from outside.
@@ -92,17 +95,24 @@ fn resolve(
 /// Reads a name like the host of a URL, so that it is decided and resolved in one and the same form.
 fn decide(outbound: &Outbound, name: &str) -> Result<Host, ErrorCode> {
     let gate = &outbound.gate;
+    let malformed = |text: &str| {
+        let _always_denied = gate.authorize(&Access::Malformed {
+            kind: AccessKind::Resolve,
+            text,
+            why: "it is not the name of a host",
+        });
+        Err(ErrorCode::AccessDenied)
+    };
+    // SECURITY: before it is copied and parsed. No name is that long, and a guest may hand over megabytes.
+    if name.len() > REQUEST_TEXT_BYTES_MAX {
+        return malformed(&name.chars().take(SHOWN_MAX).collect::<String>());
+    }
     let target = HttpTarget::parse("GET", &format!("https://{name}/"));
     let target = target
         .ok()
         .filter(|target| target.path() == "/" && !name.contains(['/', '?', '#', ':', '@']));
     let Some(target) = target else {
-        let _always_denied = gate.authorize(&Access::Malformed {
-            kind: AccessKind::Resolve,
-            text: name,
-            why: "it is not the name of a host",
-        });
-        return Err(ErrorCode::AccessDenied);
+        return malformed(name);
     };
     let host_name = target.host().to_string();
     let access = Access::Resolve {
