@@ -390,7 +390,9 @@ fn exhausted(error: &wasmtime::Error, limits: &Limits) -> Option<Limit> {
         });
     }
     if text.contains("instance count too high") {
-        return Some(Limit::Instances { max: INSTANCES_MAX });
+        return Some(Limit::Instances {
+            max: INSTANCES_MAX as usize,
+        });
     }
     // Also when a guest that has as many as it may lends one to the host.
     if text.contains("store handle limit exceeded") {

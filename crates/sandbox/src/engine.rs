@@ -3,6 +3,7 @@
 use crate::compiler::Code;
 use crate::component::{PrepareError, Prepared, guarded, scan};
 use crate::filesystem::FileHost;
+use crate::limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use crate::linker::linker;
 use crate::network::{Network, NetworkConfig};
 use crate::state::State;
@@ -424,7 +425,10 @@ fn accept(engine: &mut Config) {
         .wasm_stack_switching(false);
 }
 
-/// A pool for `calls_max` calls.
+/// A pool for `calls_max` calls, each with all that it may have.
+///
+/// SECURITY: with less, a few calls that take the most and then sleep leave nothing to everybody else. A place costs
+/// address space only: 2 TiB for the memories of 64 calls, 6 GiB for their tables, of the 128 TiB there are.
 ///
 /// With the kernel's pagemap scan a slot is reset by touching only the pages its last guest dirtied, so many
 /// may stay resident; without it each kept byte is wiped at every call, and little is kept.
@@ -437,9 +441,9 @@ fn pool(calls_max: u32) -> PoolingAllocationConfig {
         .max_unused_warm_slots(8)
         .total_component_instances(calls_max)
         .total_stacks(calls_max)
-        .total_core_instances(calls_max * 16)
-        .total_memories(calls_max * 4)
-        .total_tables(calls_max * 8)
+        .total_core_instances(calls_max.saturating_mul(INSTANCES_MAX))
+        .total_memories(calls_max.saturating_mul(MEMORIES_MAX))
+        .total_tables(calls_max.saturating_mul(TABLES_MAX))
         .total_gc_heaps(1)
         .max_tables_per_module(TABLES_PER_MODULE_MAX)
         .max_core_instance_size(4 * MIB)

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 use wassette_policy::Limits;
 
-/// Core instances, memories and tables of one call. The guest in Python has some twenty instances; the pool has
-/// sixteen places for each call, so that a component with the most leaves half of the calls to others.
-pub(crate) const INSTANCES_MAX: usize = 32;
-const MEMORIES_MAX: usize = 8;
-const TABLES_MAX: usize = 64;
+/// Core instances, memories and tables of one call. The guest in Python has some twenty instances. The pool has as
+/// many places for each call that runs at a time.
+pub(crate) const INSTANCES_MAX: u32 = 32;
+pub(crate) const MEMORIES_MAX: u32 = 8;
+pub(crate) const TABLES_MAX: u32 = 64;
 
 /// Sums over all memories and tables of one wasm store.
 #[derive(Debug)]
@@ -104,15 +104,15 @@ impl ResourceLimiter for Ledger {
     }
 
     fn instances(&self) -> usize {
-        INSTANCES_MAX
+        INSTANCES_MAX as usize
     }
 
     fn tables(&self) -> usize {
-        TABLES_MAX
+        TABLES_MAX as usize
     }
 
     fn memories(&self) -> usize {
-        MEMORIES_MAX
+        MEMORIES_MAX as usize
     }
 }
 

@@ -236,3 +236,18 @@ async fn handles_and_resources() {
         .pair("many-handles", counts, (limits, Limit::Resources { max: 50 }))
         .await;
 }
+
+#[tokio::test]
+async fn as_many_calls_as_may_run_at_a_time_find_places_for_all_that_each_may_have() {
+    let guest = Guest::wat("nap-full");
+    let calls = (0..64).map(|_| guest.call("nap", json!({ "ms": 1_000 }), Limits::DEFAULT));
+    let started = std::time::Instant::now();
+    let reports = futures::future::join_all(calls).await;
+    for report in reports {
+        assert_eq!(report.result, Ok(None));
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "they slept one after the other"
+    );
+}
