@@ -198,7 +198,7 @@ impl Admission {
             .ok_or(Refusal::NoTurn { crowd, waited })
     }
 
-    /// What all calls of a component share to keep to their share of the processor.
+    /// What all calls of a component have together: their share of the processor, lookups of names.
     pub(crate) fn pace(&self, id: &ComponentId) -> Arc<Pace> {
         let mut lines = lock(&self.lines);
         Arc::clone(&lines.of.entry(id.clone()).or_default().pace)

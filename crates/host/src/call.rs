@@ -215,8 +215,7 @@ impl Host {
             authority,
             ..
         } = pending;
-        let share = authority.limits().cpu_share_millicores;
-        let pace = share.map(|_| self.inner.admission.pace(&found.component));
+        let pace = self.inner.admission.pace(&found.component);
         let control = Control::paced(Arc::clone(authority), surroundings, pace);
         let in_flight = self.inner.running.begin(Call {
             component: found.component.clone(),

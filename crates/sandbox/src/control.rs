@@ -62,7 +62,7 @@ impl From<Ended> for CallError {
 pub struct Control {
     authority: RwLock<Arc<Authority>>,
     surroundings: Arc<Surroundings>,
-    pace: Option<Arc<Pace>>,
+    pace: Arc<Pace>,
     used: Mutex<Used>,
     ended: OnceLock<Ended>,
     wake: Notify,
@@ -78,17 +78,13 @@ impl Control {
     /// For a call that runs with this authority.
     #[must_use]
     pub fn new(authority: Arc<Authority>, surroundings: Arc<Surroundings>) -> Arc<Self> {
-        Self::paced(authority, surroundings, None)
+        Self::paced(authority, surroundings, Arc::default())
     }
 
-    /// The same for one of the calls that keep to their share of the processor together. A call without such
-    /// company keeps to the share alone.
+    /// The same for one of the calls of a component, which have their share of the processor and of the host together.
+    /// A call without such company has a share alone.
     #[must_use]
-    pub fn paced(
-        authority: Arc<Authority>,
-        surroundings: Arc<Surroundings>,
-        pace: Option<Arc<Pace>>,
-    ) -> Arc<Self> {
+    pub fn paced(authority: Arc<Authority>, surroundings: Arc<Surroundings>, pace: Arc<Pace>) -> Arc<Self> {
         Arc::new(Self {
             authority: RwLock::new(authority),
             surroundings,
@@ -117,9 +113,9 @@ impl Control {
         &self.surroundings
     }
 
-    /// The pace of the component's calls.
-    pub(crate) fn pace(&self) -> Arc<Pace> {
-        self.pace.clone().unwrap_or_default()
+    /// What the component's calls have together.
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// Ends the call because it may not run any more at all.

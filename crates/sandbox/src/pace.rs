@@ -1,4 +1,4 @@
-//! The share of a processor that all calls of one component have together.
+//! What the calls of one component have together: above all, their share of a processor.
 //!
 //! Over any second they use at most their share. It is kept in small steps: what was used is entered whenever
 //! a guest is looked at or ends, and a guest goes on only if one tick more still fits. So the last second is
@@ -7,9 +7,11 @@
 //! A bucket that fills up would be simpler, and would either let twice the share through in the second after
 //! a rest or stretch every short call.
 
+use crate::network::LOOKUPS_OF_ONE_MAX;
 use crate::ticker::TICK;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Over how long the share holds.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -18,15 +20,17 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// when its tick is over.
 const SLOTS: usize = 102;
 
-/// How much the calls of one component used lately. Shared by all of them.
+/// How much the calls of one component used lately, and what of the host's they hold now. Shared by all of them.
 #[derive(Debug)]
 pub struct Pace {
     origin: Instant,
     window: Mutex<Window>,
+    /// Places for lookups of names.
+    lookups: Arc<Semaphore>,
 }
 
 impl Default for Pace {
-    /// Nothing was used lately.
+    /// Nothing was used lately, and nothing is held.
     fn default() -> Self {
         Self {
             origin: Instant::now(),
@@ -34,11 +38,16 @@ impl Default for Pace {
                 slots: [Duration::ZERO; SLOTS],
                 newest: 0,
             }),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_OF_ONE_MAX)),
         }
     }
 }
 
 impl Pace {
+    pub(crate) fn lookups(&self) -> &Arc<Semaphore> {
+        &self.lookups
+    }
+
     fn with_window<T>(&self, work: impl FnOnce(&mut Window, Duration) -> T) -> T {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut window, self.origin.elapsed())

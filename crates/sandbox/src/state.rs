@@ -51,7 +51,7 @@ impl State {
         let gate = Gate::new(control);
         let limits = gate.limits();
         let share = limits.cpu_share_millicores;
-        let paced = share.map(|millicores| Paced::new(gate.control().pace(), millicores));
+        let paced = share.map(|millicores| Paced::new(Arc::clone(gate.control().pace()), millicores));
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));

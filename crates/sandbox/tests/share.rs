@@ -59,7 +59,7 @@ impl Guest {
         let control = Control::paced(
             authority,
             Arc::new(Surroundings::default()),
-            Some(Arc::clone(&self.pace)),
+            Arc::clone(&self.pace),
         );
         let invocation = Invocation {
             function: Arc::new(tool.function()),

@@ -22,7 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, RequestOptions, WasiBody};
@@ -112,7 +112,8 @@ impl Exchange {
         let Ok(Ok(place)) = place else {
             return Err(HttpError::ConnectionLimitReached);
         };
-        let addresses = resolve(network, &self.target).await?;
+        let own = outbound.gate.control().pace().lookups();
+        let addresses = resolve(network, &self.target, own).await?;
         let addresses = decide_addresses(&outbound.gate, &self.target, addresses)?;
         let stream = dial(addresses, &self.target, &network.tls, self.times.connect).await?;
         self.talk(Counted::new(stream, outbound.gate), Arc::new(place))
@@ -296,16 +297,24 @@ fn path(target: &HttpTarget, uri: &Uri) -> Result<PathAndQuery, HttpError> {
     PathAndQuery::try_from(text).map_err(|_invalid| HttpError::HttpRequestUriInvalid)
 }
 
-async fn resolve(network: &Network, target: &HttpTarget) -> Result<Vec<IpAddr>, HttpError> {
+async fn resolve(
+    network: &Network,
+    target: &HttpTarget,
+    own: &Arc<Semaphore>,
+) -> Result<Vec<IpAddr>, HttpError> {
     match target.host() {
         Host::Address(address) => Ok(vec![*address]),
-        Host::Name(name) => network.names.resolve(name).await.map_err(|error| match error {
-            ResolveError::Unknown => HttpError::DnsError {
-                rcode: None,
-                info_code: None,
-            },
-            ResolveError::Timeout => HttpError::DnsTimeout,
-        }),
+        Host::Name(name) => network
+            .names
+            .resolve(name, own)
+            .await
+            .map_err(|error| match error {
+                ResolveError::Unknown => HttpError::DnsError {
+                    rcode: None,
+                    info_code: None,
+                },
+                ResolveError::Timeout => HttpError::DnsTimeout,
+            }),
     }
 }
 

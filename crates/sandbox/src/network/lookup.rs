@@ -80,7 +80,8 @@ fn resolve(
                 return Err(ErrorCode::TemporaryResolverFailure.into());
             };
             Lookup::Pending(spawn(async move {
-                let found = outbound.network.names.resolve(&name).await;
+                let own = outbound.gate.control().pace().lookups();
+                let found = outbound.network.names.resolve(&name, own).await;
                 drop(place);
                 found.map(Vec::into_iter).map_err(|error| match error {
                     ResolveError::Unknown => ErrorCode::NameUnresolvable,

@@ -12,6 +12,7 @@ mod mask;
 mod resolve;
 mod sockets;
 
+pub(crate) use resolve::LOOKUPS_OF_ONE_MAX;
 pub use resolve::Resolver;
 pub(crate) use sockets::may_use;
 

@@ -16,6 +16,12 @@ const LOOKUP_TIME_MAX: Duration = Duration::from_secs(10);
 /// Threads that ask the system's resolver at the same time, for all calls together.
 const LOOKUPS_MAX: usize = 32;
 
+/// Of them, for the calls of one component.
+///
+/// SECURITY: a component may look up names whose server never answers, and would hold all threads with them. It holds
+/// these, and its next lookup waits for one of them and for nobody else's.
+pub(crate) const LOOKUPS_OF_ONE_MAX: usize = 4;
+
 /// Addresses of one name that are used.
 const ADDRESSES_MAX: usize = 16;
 
@@ -59,14 +65,18 @@ impl Names {
         }
     }
 
-    /// The addresses of a name: at least one, each once.
-    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    /// The addresses of a name: at least one, each once. `own` are the places of the component that asks.
+    pub(super) async fn resolve(
+        &self,
+        name: &str,
+        own: &Arc<Semaphore>,
+    ) -> Result<Vec<IpAddr>, ResolveError> {
         // RFC 6761, 6.3: never a question to anybody.
         let found = if name == "localhost" || name.ends_with(".localhost") {
             vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
         } else {
             match &self.resolver {
-                Resolver::System => self.ask(name, ask_system).await?,
+                Resolver::System => self.ask(name, own, ask_system).await?,
                 Resolver::Table(table) => self.look_up(table, name),
             }
         };
@@ -83,17 +93,20 @@ impl Names {
     }
 
     /// Asks on a thread of its own, because the answer may not come.
-    async fn ask<F>(&self, name: &str, asker: F) -> Result<Vec<IpAddr>, ResolveError>
+    async fn ask<F>(&self, name: &str, own: &Arc<Semaphore>, asker: F) -> Result<Vec<IpAddr>, ResolveError>
     where
         F: FnOnce(&str) -> io::Result<Vec<IpAddr>> + Send + 'static,
     {
         let name = name.to_owned();
-        let lookups = Arc::clone(&self.lookups);
+        let (own, lookups) = (Arc::clone(own), Arc::clone(&self.lookups));
         let answer = timeout(self.patience, async move {
+            // In this order: whoever waits for a thread counts as one who has it, so that no component is before
+            // others in that line more often than it may have threads.
+            let turn = own.acquire_owned().await;
             let place = lookups.acquire_owned().await;
             tokio::task::spawn_blocking(move || {
                 let answer = asker(&name);
-                drop(place);
+                drop((place, turn));
                 answer
             })
             .await
@@ -130,6 +143,11 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const TWO: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
+    /// The places of a component of its own.
+    fn own() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(LOOKUPS_OF_ONE_MAX))
+    }
+
     #[tokio::test]
     async fn a_table_answers_in_turn_and_knows_nothing_else() {
         let names = Names::new(Resolver::Table(vec![
@@ -137,18 +155,18 @@ mod tests {
             ("b.test".to_owned(), vec![]),
             ("a.test".to_owned(), vec![TWO]),
         ]));
-        assert_eq!(names.resolve("a.test").await, Ok(vec![ONE]));
-        assert_eq!(names.resolve("a.test").await, Ok(vec![TWO]));
-        assert_eq!(names.resolve("a.test").await, Ok(vec![ONE]));
-        assert_eq!(names.resolve("b.test").await, Err(ResolveError::Unknown));
-        assert_eq!(names.resolve("c.test").await, Err(ResolveError::Unknown));
+        assert_eq!(names.resolve("a.test", &own()).await, Ok(vec![ONE]));
+        assert_eq!(names.resolve("a.test", &own()).await, Ok(vec![TWO]));
+        assert_eq!(names.resolve("a.test", &own()).await, Ok(vec![ONE]));
+        assert_eq!(names.resolve("b.test", &own()).await, Err(ResolveError::Unknown));
+        assert_eq!(names.resolve("c.test", &own()).await, Err(ResolveError::Unknown));
     }
 
     #[tokio::test]
     async fn localhost_is_this_machine_whatever_a_resolver_says() {
         let names = Names::new(Resolver::Table(vec![("localhost".to_owned(), vec![ONE])]));
         assert_eq!(
-            names.resolve("localhost").await,
+            names.resolve("localhost", &own()).await,
             Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
         );
     }
@@ -160,7 +178,7 @@ mod tests {
             .collect();
         let names = Names::new(Resolver::Table(vec![("a.test".to_owned(), flood)]));
         assert_eq!(
-            names.resolve("a.test").await.map(|found| found.len()),
+            names.resolve("a.test", &own()).await.map(|found| found.len()),
             Ok(ADDRESSES_MAX)
         );
     }
@@ -168,7 +186,10 @@ mod tests {
     #[tokio::test]
     async fn the_system_is_asked_and_knows_no_invalid_name() {
         let names = Names::new(Resolver::System);
-        assert_eq!(names.resolve("nothing\0here").await, Err(ResolveError::Unknown));
+        assert_eq!(
+            names.resolve("nothing\0here", &own()).await,
+            Err(ResolveError::Unknown)
+        );
         assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX);
     }
     /// Waits until something is so, which takes a moment.
@@ -192,7 +213,10 @@ mod tests {
             let _ended = may_end.recv();
             Ok(vec![ONE])
         };
-        assert_eq!(names.ask("a.test", silent).await, Err(ResolveError::Timeout));
+        assert_eq!(
+            names.ask("a.test", &own(), silent).await,
+            Err(ResolveError::Timeout)
+        );
         assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX - 1);
         drop(end);
         until(|| names.lookups.available_permits() == LOOKUPS_MAX).await;
@@ -205,9 +229,10 @@ mod tests {
         let (end, may_end) = mpsc::channel::<()>();
         let may_end = Arc::new(Mutex::new(may_end));
         let begun = Arc::new(AtomicUsize::new(0));
-        let asked = (0..=32).map(|_| {
+        let components: Vec<_> = (0..=32).map(|_| own()).collect();
+        let asked = components.iter().map(|own| {
             let (may_end, begun) = (Arc::clone(&may_end), Arc::clone(&begun));
-            names.ask("a.test", move |_| {
+            names.ask("a.test", own, move |_| {
                 begun.fetch_add(1, Relaxed);
                 let _ended = may_end.lock().map(|may_end| may_end.recv());
                 Ok(vec![ONE])
@@ -223,6 +248,46 @@ mod tests {
         until(|| names.lookups.available_permits() == 32).await;
         assert_eq!(begun.load(Relaxed), 32, "the last never had a thread");
         names.patience = LOOKUP_TIME_MAX;
-        assert_eq!(names.ask("a.test", |_| Ok(vec![TWO])).await, Ok(vec![TWO]));
+        assert_eq!(
+            names.ask("a.test", &own(), |_| Ok(vec![TWO])).await,
+            Ok(vec![TWO])
+        );
+    }
+
+    #[tokio::test]
+    async fn one_component_whose_names_are_not_answered_leaves_threads_to_others() {
+        let mut names = Names::new(Resolver::System);
+        names.patience = Duration::from_millis(300);
+        let (end, may_end) = mpsc::channel::<()>();
+        let may_end = Arc::new(Mutex::new(may_end));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let evil = own();
+        let asked = (0..200).map(|_| {
+            let (may_end, begun) = (Arc::clone(&may_end), Arc::clone(&begun));
+            names.ask("evil.test", &evil, move |_| {
+                begun.fetch_add(1, Relaxed);
+                let _ended = may_end.lock().map(|may_end| may_end.recv());
+                Ok(vec![ONE])
+            })
+        });
+        let mut asked = futures::future::join_all(asked);
+        let component = own();
+        let honest = names.ask("honest.test", &component, |_| Ok(vec![TWO]));
+        tokio::select! {
+            biased;
+            answers = &mut asked => panic!("nobody answers these: {answers:?}"),
+            found = honest => assert_eq!(found, Ok(vec![TWO])),
+        }
+        let answers = asked.await;
+        assert!(answers.iter().all(|answer| *answer == Err(ResolveError::Timeout)));
+        assert_eq!(begun.load(Relaxed), LOOKUPS_OF_ONE_MAX);
+        // Given up is not ended: the threads stay the component's.
+        assert_eq!(
+            names.lookups.available_permits(),
+            LOOKUPS_MAX - LOOKUPS_OF_ONE_MAX
+        );
+        drop(end);
+        until(|| evil.available_permits() == LOOKUPS_OF_ONE_MAX).await;
+        assert_eq!(names.lookups.available_permits(), LOOKUPS_MAX);
     }
 }
