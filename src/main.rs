@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod commands;
 mod config;
+mod descriptors;
 mod exit;
 mod lock;
 mod logging;

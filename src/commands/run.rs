@@ -4,6 +4,7 @@ use super::stop::stopped;
 use super::{manifest, variables};
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::output::note;
 use std::io::IsTerminal;
@@ -15,6 +16,7 @@ variable that a person has not granted; when a tool reports a denial, tell the u
 look for a way around it. Where there is the tool request-permission, it asks that person.";
 
 pub(crate) async fn run(config: &Config, args: &RunArgs) -> Result<(), Exit> {
+    descriptors::allow_all();
     let host = variables::open(config, &args.variables).await?;
     let builtins = builtins(args, !args.disable_builtin_tools);
     if let Some(file) = &args.manifest {

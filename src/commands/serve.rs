@@ -5,6 +5,7 @@ use super::stop::stopped;
 use super::{issuer, ready, variables};
 use crate::cli::ServeArgs;
 use crate::config::Config;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::logins::create_private;
 use crate::output::{note, shown};
@@ -47,6 +48,7 @@ enum Place {
 }
 
 pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
+    descriptors::allow_all();
     let place = place(args, |name| std::env::var(name).ok())?;
     let (listener, _socket) = listen(&place, args).await?;
     let address = listener.address();

@@ -550,3 +550,30 @@ fn a_tool_that_is_invoked_is_one_of_a_component() {
     );
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_opens_as_many_files_as_its_system_allows() {
+    let home = home();
+    let program = home.command(&["run"]);
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", "ulimit -S -n 300; exec \"$0\" run"])
+        .arg(program.get_program())
+        .env_clear()
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let mut client = Client::shaken(limited);
+    // An answer, so that it has begun.
+    client.tools();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", client.child.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let fields: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(fields[3], fields[4], "{line}");
+}

@@ -94,6 +94,13 @@ pub enum Limit {
         /// The most that was allowed.
         max: u64,
     },
+    /// Files, folders and listings that are open at the same time.
+    OpenFiles {
+        /// The most that was allowed.
+        max: usize,
+    },
+    /// What all calls together may have open, or the threads that open it.
+    FilesBusy,
 }
 
 impl fmt::Display for Limit {
@@ -143,6 +150,8 @@ impl fmt::Display for Limit {
                 )
             }
             Self::Files { max } => write!(f, "limit of {max} files made in one call reached"),
+            Self::OpenFiles { max } => write!(f, "limit of {max} files open at a time reached"),
+            Self::FilesBusy => f.write_str("too many files are in use by all calls; try again"),
         }
     }
 }

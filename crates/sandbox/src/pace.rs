@@ -9,6 +9,8 @@
 
 use crate::network::LOOKUPS_OF_ONE_MAX;
 use crate::ticker::TICK;
+#[cfg(unix)]
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -27,6 +29,9 @@ pub struct Pace {
     window: Mutex<Window>,
     /// Places for lookups of names.
     lookups: Arc<Semaphore>,
+    /// How many files are open.
+    #[cfg(unix)]
+    open: Arc<AtomicUsize>,
 }
 
 impl Default for Pace {
@@ -39,6 +44,8 @@ impl Default for Pace {
                 newest: 0,
             }),
             lookups: Arc::new(Semaphore::new(LOOKUPS_OF_ONE_MAX)),
+            #[cfg(unix)]
+            open: Arc::default(),
         }
     }
 }
@@ -46,6 +53,11 @@ impl Default for Pace {
 impl Pace {
     pub(crate) fn lookups(&self) -> &Arc<Semaphore> {
         &self.lookups
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn open(&self) -> &Arc<AtomicUsize> {
+        &self.open
     }
 
     fn with_window<T>(&self, work: impl FnOnce(&mut Window, Duration) -> T) -> T {

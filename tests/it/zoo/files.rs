@@ -320,11 +320,13 @@ zoo! {
         }
         let outcome = cage.grant("read").limits("time: \"30s\"").attack();
         outcome.held(0);
+        assert_eq!(outcome.number("listings"), 16);
+        assert_eq!(outcome.number("names"), 160_000);
         cage.say(format!("{} listings, {} names, within its limits", outcome.number("listings"), outcome.number("names")));
     };
     descriptor_flood "E3" "opens files without end" => |cage| {
         let outcome = cage.grant("read").attack();
-        ended(cage, &outcome, "limit of 4096 live");
+        ended(cage, &outcome, "limit of 256 files open at a time reached");
     };
     stream_flood "E3" "opens streams without end" => |cage| {
         let outcome = cage.grant("read").attack();

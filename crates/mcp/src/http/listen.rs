@@ -180,23 +180,6 @@ impl Drop for Open {
     }
 }
 
-/// Lets this process open as many descriptors as it may: each connection is one, and where nothing else is said a
-/// process has 1,024.
-pub(super) fn allow_descriptors() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let limit = getrlimit(Resource::Nofile);
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::debug!(%error, "no more descriptors can be had");
-        }
-    }
-}
-
 /// Serves connections until `closed`, then lets those that are open end.
 pub(super) async fn serve(
     listener: Listener,

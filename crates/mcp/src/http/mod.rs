@@ -206,7 +206,6 @@ impl HttpServer {
         listeners: Listeners,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        listen::allow_descriptors();
         let shared = Arc::clone(&self.endpoint.shared);
         let refreshing = tokio::spawn(async move { shared.refresh().await });
         let metrics = Arc::clone(&self.endpoint.metrics);

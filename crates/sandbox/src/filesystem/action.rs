@@ -2,9 +2,11 @@
 
 use super::Session;
 use super::convert::{describe, describe_above, file_type, identity, inode, size};
+use super::descriptors::Place;
 use super::kernel::{Pace, Stop};
 use super::resolve::{Halt, Request, Spotted, Target};
 use super::root::check_entered;
+use super::session::File;
 use super::types::{DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, OpenFlags};
 use crate::gate::{Gate, OverLimit};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, fstat, ftruncate};
@@ -27,10 +29,10 @@ impl From<OverLimit> for Stop {
 #[derive(Debug)]
 pub(super) enum Opened {
     Above(AbsolutePath),
-    /// With whether the kernel answers from this machine, and what allowed it.
-    Folder(AbsolutePath, OwnedFd, bool, (FileOperation, Permit)),
+    /// With what allowed it.
+    Folder(AbsolutePath, File, (FileOperation, Permit)),
     /// The same.
-    File(AbsolutePath, OwnedFd, bool, (FileOperation, Permit)),
+    File(AbsolutePath, File, (FileOperation, Permit)),
 }
 
 /// What a guest wants to open, and how.
@@ -79,6 +81,7 @@ impl Session {
     }
 
     fn open_target(&self, target: &Target, follow: bool, opening: Opening) -> Result<Opened, Stop> {
+        let place = self.place()?;
         for _ in 0..EXCHANGES_MAX {
             let found = match self.kernel.peek(target.spot(), target.pace) {
                 Ok(found) => found,
@@ -91,7 +94,8 @@ impl Session {
                     }
                     match self.create(target, opening) {
                         Err(Stop::Errno(Errno::EXIST)) => continue,
-                        created => return created,
+                        Ok(fd) => return Ok(opened_file(target, fd, place)),
+                        Err(stop) => return Err(stop),
                     }
                 }
                 Err(stop) => return Err(stop),
@@ -103,37 +107,23 @@ impl Session {
             }
             check_entered(&fd, target.spot(), &|| self.has_any_exceptions())?;
             if file_type(&found) == FileType::Directory {
-                return Ok(Opened::Folder(
-                    target.path.clone(),
-                    fd,
-                    target.root.is_local,
-                    target.permit.clone(),
-                ));
+                let folder = File::new(fd, target.root.is_local, place);
+                return Ok(Opened::Folder(target.path.clone(), folder, target.permit.clone()));
             }
             if opening.open.contains(OpenFlags::TRUNCATE) {
                 ftruncate(&fd, 0)?;
             }
-            return Ok(Opened::File(
-                target.path.clone(),
-                fd,
-                target.root.is_local,
-                target.permit.clone(),
-            ));
+            return Ok(opened_file(target, fd, place));
         }
         Err(Errno::AGAIN.into())
     }
 
-    fn create(&self, target: &Target, opening: Opening) -> Result<Opened, Stop> {
+    fn create(&self, target: &Target, opening: Opening) -> Result<OwnedFd, Stop> {
         self.gate.spend(|m| &m.files, 1)?;
         let flags = opening.for_kernel() | OFlags::CREATE | OFlags::EXCL;
         let fd = self.kernel.open(target.spot(), flags, target.pace)?;
         check_entered(&fd, target.spot(), &|| self.has_any_exceptions())?;
-        Ok(Opened::File(
-            target.path.clone(),
-            fd,
-            target.root.is_local,
-            target.permit.clone(),
-        ))
+        Ok(fd)
     }
 
     fn has_any_exceptions(&self) -> bool {
@@ -294,6 +284,11 @@ impl Session {
             Ok(text)
         })
     }
+}
+
+fn opened_file(target: &Target, fd: OwnedFd, place: Place) -> Opened {
+    let file = File::new(fd, target.root.is_local, place);
+    Opened::File(target.path.clone(), file, target.permit.clone())
 }
 
 /// How to open what was found; an error when it must not be opened like that.
@@ -458,5 +453,6 @@ pub(super) fn code(stop: &Stop) -> ErrorCode {
         Stop::Link => ErrorCode::Loop,
         Stop::WouldWait => ErrorCode::WouldBlock,
         Stop::Refused(_) => ErrorCode::Access,
+        Stop::Crowded(_) => ErrorCode::Busy,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Long because the interface has that many functions, and each is here once.
 
-use super::action::{self, Opening, WriteAt, code};
+use super::action::{self, Opening, WriteAt};
 use super::convert::{self, describe, identity, inode};
 use super::kernel::{Pace, Stop};
 use super::listing::Listing;
@@ -14,6 +14,8 @@ use super::types::{
     MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use super::{Answer, FileError, Files, intent, preopens};
+use crate::control::Ended;
+use crate::error::Limit;
 use rustix::fs::{AtFlags, fstat};
 use rustix::io::Errno;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,19 +68,15 @@ impl preopens::Host for Files<'_> {
         let authority = self.session.gate.authority();
         let mut nodes = Vec::new();
         if !authority.mounts().is_empty() {
-            let folders = self.session.patiently(|session| {
-                let authority = session.gate.authority();
-                let is_folder = |mount: &&wassette_policy::Mount| {
-                    let root = session.root(mount, Pace::Patient);
-                    root.is_ok_and(|root| root.is_folder())
-                };
-                let folders = authority.mounts().iter().filter(is_folder);
-                Ok(folders
-                    .map(|mount| (mount.guest.clone(), mount.is_writable))
-                    .collect::<Vec<_>>())
-            });
-            // Without threads there are no folders, and the root says why when it is used.
-            nodes = folders.await.unwrap_or_default();
+            nodes = match self.session.patiently(granted_folders).await {
+                Ok(nodes) => nodes,
+                // A guest that finds none of its folders does something else than it was asked to.
+                Err(FileError::Code(_)) => {
+                    self.session.gate.control().end(Ended::Limit(Limit::FilesBusy));
+                    return Err(wasmtime::format_err!("the folders cannot be opened"));
+                }
+                Err(FileError::Trap(error)) => return Err(error),
+            };
         }
         // Sorted by path, the root would come first.
         let root = nodes.iter().position(|(path, _)| path.is_root());
@@ -91,6 +89,23 @@ impl preopens::Host for Files<'_> {
         }
         Ok(listed)
     }
+}
+
+/// The grants that are folders, with whether they are writable. What cannot be opened for a reason of its own is left
+/// out, and says why when it is used.
+fn granted_folders(session: &super::Session) -> Result<Vec<(AbsolutePath, bool)>, Halt> {
+    let authority = session.gate.authority();
+    let mut folders = Vec::new();
+    for mount in authority.mounts() {
+        match session.root(mount, Pace::Patient) {
+            Ok(root) if root.is_folder() => folders.push((mount.guest.clone(), mount.is_writable)),
+            Err(stop) if stop.is_exhausted() => {
+                return Err(session.halt(stop, &mount.guest, FileOperation::List));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(folders)
 }
 
 impl types::Host for Files<'_> {
@@ -294,7 +309,7 @@ impl types::HostDescriptor for Files<'_> {
                 Body::Folder(file) | Body::File(file) => Some(file),
             };
             let begun = Listing::begin(session, &folder, file.map(|file| &file.fd));
-            let mut listing = begun.map_err(|stop| Halt::Code(code(&stop)))?;
+            let mut listing = begun.map_err(|stop| session.halt(stop, &folder, FileOperation::List))?;
             listing.read(session);
             Ok(listing)
         });

@@ -37,6 +37,18 @@ pub(super) enum Stop {
     Errno(Errno),
     /// A limit of the call was reached.
     OverLimit,
+    /// Too much is open already: what it lacks.
+    Crowded(&'static str),
+}
+
+impl Stop {
+    /// Whether the server itself lacks what is needed, so that nothing was found out about the place.
+    pub(super) fn is_exhausted(&self) -> bool {
+        matches!(
+            self,
+            Self::Crowded(_) | Self::Errno(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+        )
+    }
 }
 
 impl From<Errno> for Stop {

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::convert::kind;
+use super::descriptors::Place;
 use super::kernel::{Pace, Stop};
 use super::types::{DescriptorType, DirectoryEntry, ErrorCode};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
@@ -10,8 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use wassette_policy::AbsolutePath;
 
-/// Names read at once.
-const NAMES_MAX: usize = 256;
+/// Names read at once. They are kept outside of the guest's memory.
+const NAMES_MAX: usize = 64;
 
 /// One listing.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Listing {
     mounts: BTreeSet<String>,
     is_done: bool,
     ready: VecDeque<Result<DirectoryEntry, ErrorCode>>,
+    _place: Place,
 }
 
 impl Listing {
@@ -32,6 +34,7 @@ impl Listing {
         folder: &AbsolutePath,
         fd: Option<&OwnedFd>,
     ) -> Result<Self, Stop> {
+        let place = session.place_of_listing()?;
         // A description of its own, because two listings must not share a position.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = match fd {
@@ -50,6 +53,7 @@ impl Listing {
             mounts: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             is_done: false,
             ready: VecDeque::new(),
+            _place: place,
         })
     }
 

@@ -20,6 +20,8 @@ mod closed;
 #[cfg(unix)]
 mod convert;
 #[cfg(unix)]
+mod descriptors;
+#[cfg(unix)]
 mod host;
 #[cfg(unix)]
 mod jobs;

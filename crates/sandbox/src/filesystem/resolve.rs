@@ -337,6 +337,10 @@ impl Session {
                 self.gate.refuse(&Access::File { path, operation }, reason);
                 Halt::Code(ErrorCode::Access)
             }
+            Stop::Crowded(reason) => {
+                self.gate.refuse(&Access::File { path, operation }, reason);
+                Halt::Code(ErrorCode::Busy)
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 //! The host refuses to grant what can never be granted, `/proc` for example. What is found at the path when a guest
 //! uses the grant may be something else by then, so it is looked at again here.
 
+use super::descriptors::{Descriptors, Place};
 use super::kernel::{Kernel, MountMark, Pace, Spot, Stop, look_absolute};
+use super::session::CROWDED;
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -25,6 +27,7 @@ pub(super) struct Root {
     pub(super) is_local: bool,
     /// What is there; `None`: nothing yet.
     pub(super) kind: Option<FileType>,
+    _place: Option<Place>,
 }
 
 impl Root {
@@ -37,6 +40,7 @@ impl Root {
             mount,
             is_local: false,
             kind: Some(FileType::Directory),
+            _place: None,
         }
     }
 
@@ -58,13 +62,15 @@ impl Root {
 #[derive(Debug)]
 pub(super) struct Roots {
     kernel: Kernel,
+    descriptors: Descriptors,
     open: Mutex<HashMap<(AbsolutePath, bool), Arc<Root>>>,
 }
 
 impl Roots {
-    pub(super) fn new(kernel: Kernel) -> Self {
+    pub(super) fn new(kernel: Kernel, descriptors: Descriptors) -> Self {
         Self {
             kernel,
+            descriptors,
             open: Mutex::default(),
         }
     }
@@ -82,7 +88,11 @@ impl Roots {
             (Some(root), _) => root,
             (None, Pace::Cached) => return Err(Stop::WouldWait),
             (None, Pace::Patient) => {
-                let root = Arc::new(open(self.kernel, mount, exceptions)?);
+                let place = self.descriptors.of_root();
+                let place = place.map_err(|_full| Stop::Crowded(CROWDED))?;
+                let mut root = open(self.kernel, mount, exceptions)?;
+                root._place = Some(place);
+                let root = Arc::new(root);
                 // Something that may still be made is looked for again each time.
                 if root.kind.is_some() {
                     self.lock().insert(key, Arc::clone(&root));
@@ -143,6 +153,7 @@ fn open(kernel: Kernel, mount: &Mount, exceptions: Exceptions<'_>) -> Result<Roo
         fd,
         name,
         kind,
+        _place: None,
     })
 }
 

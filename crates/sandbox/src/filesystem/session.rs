@@ -2,14 +2,18 @@
 
 use super::FileError;
 use super::action::{Opened, code};
+use super::descriptors::{Descriptors, Full, LISTINGS_MAX, OPEN_MAX, Place};
 use super::jobs::Jobs;
 use super::kernel::{Kernel, Pace, Stop};
 use super::listing::Listing;
 use super::resolve::Halt;
 use super::root::Roots;
 use super::types::{DescriptorFlags, DescriptorType, ErrorCode};
+use crate::control::Ended;
+use crate::error::Limit;
 use crate::gate::Gate;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use wassette_policy::{AbsolutePath, Access, Authority, FileOperation, Permit};
 
@@ -18,6 +22,8 @@ use wassette_policy::{AbsolutePath, Access, Authority, FileOperation, Permit};
 pub(crate) struct FileHost {
     pub(super) jobs: Jobs,
     pub(super) kernel: Kernel,
+    /// How much guests have open.
+    open: Arc<AtomicUsize>,
 }
 
 impl FileHost {
@@ -25,6 +31,7 @@ impl FileHost {
         Self {
             jobs: Jobs::new(),
             kernel: Kernel::detect(),
+            open: Arc::default(),
         }
     }
 
@@ -34,6 +41,7 @@ impl FileHost {
         Self {
             jobs: Jobs::new(),
             kernel: Kernel::Walker,
+            open: Arc::default(),
         }
     }
 
@@ -43,22 +51,54 @@ impl FileHost {
     }
 }
 
+/// What is lacking where too much is open. A call sees the same few times only: see `crowded`.
+pub(super) const CROWDED: &str = "a free descriptor of the server: calls have too many files open";
+const _: () = assert!(LISTINGS_MAX == 16, "the text says so");
+const LISTINGS: &str = "one listing less: a call may have 16 open";
+
 /// The files of one call. Clones are of the same call.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(super) gate: Gate,
     pub(super) kernel: Kernel,
     pub(super) roots: Arc<Roots>,
+    descriptors: Descriptors,
     host: Arc<FileHost>,
 }
 
 impl Session {
     pub(crate) fn new(gate: Gate, host: Arc<FileHost>) -> Self {
+        let descriptors = Descriptors::new(gate.control().pace().open(), &host.open);
         Self {
             gate,
             kernel: host.kernel,
-            roots: Arc::new(Roots::new(host.kernel)),
+            roots: Arc::new(Roots::new(host.kernel, descriptors.clone())),
+            descriptors,
             host,
+        }
+    }
+
+    /// A place for a file or folder that is going to be open.
+    pub(super) fn place(&self) -> Result<Place, Stop> {
+        self.descriptors.of_file().map_err(|full| self.crowded(full))
+    }
+
+    /// A place for a listing.
+    pub(super) fn place_of_listing(&self) -> Result<Place, Stop> {
+        self.descriptors.of_listing().map_err(|full| self.crowded(full))
+    }
+
+    /// As with everything else a call may have, one more than it may ends it. Listings are an exception: programs that
+    /// hold one for each folder on their way down can do something else.
+    fn crowded(&self, full: Full) -> Stop {
+        match full {
+            Full::Call => {
+                let limit = Limit::OpenFiles { max: OPEN_MAX };
+                self.gate.control().end(Ended::Limit(limit));
+                Stop::OverLimit
+            }
+            Full::Listings => Stop::Crowded(LISTINGS),
+            Full::All => Stop::Crowded(CROWDED),
         }
     }
 
@@ -139,6 +179,17 @@ pub(super) struct File {
     pub(super) fd: OwnedFd,
     /// Whether the kernel answers from this machine.
     pub(super) is_local: bool,
+    _place: Place,
+}
+
+impl File {
+    pub(super) fn new(fd: OwnedFd, is_local: bool, place: Place) -> Self {
+        Self {
+            fd,
+            is_local,
+            _place: place,
+        }
+    }
 }
 
 /// Something open in a guest.
@@ -177,15 +228,15 @@ impl Node {
     }
 
     pub(super) fn opened(session: &Session, opened: Opened, flags: DescriptorFlags) -> Self {
-        let (path, fd, is_local, body, permit): (_, _, _, fn(Arc<File>) -> Body, _) = match opened {
+        let (path, file, body, permit): (_, _, fn(Arc<File>) -> Body, _) = match opened {
             Opened::Above(path) => return Self::place(path, false),
-            Opened::Folder(path, fd, is_local, permit) => (path, fd, is_local, Body::Folder, permit),
-            Opened::File(path, fd, is_local, permit) => (path, fd, is_local, Body::File, permit),
+            Opened::Folder(path, file, permit) => (path, file, Body::Folder, permit),
+            Opened::File(path, file, permit) => (path, file, Body::File, permit),
         };
         Self {
             path,
             flags,
-            body: body(Arc::new(File { fd, is_local })),
+            body: body(Arc::new(file)),
             leave: Leave::of(session, permit),
         }
     }

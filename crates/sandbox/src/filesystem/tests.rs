@@ -843,6 +843,24 @@ async fn making_files_is_counted_and_bounded() {
     }
 }
 
+/// Not to find a folder is something else than not to be granted it.
+#[tokio::test]
+async fn a_component_whose_folders_cannot_be_opened_is_ended_and_told_why() {
+    for world in World::each() {
+        let world = world.granted(READ);
+        world.file("a", "hello");
+        let pace = Arc::new(crate::Pace::default());
+        // So much as no component may have.
+        pace.open().store(usize::MAX, Relaxed);
+        let surroundings = Arc::default();
+        let control = Control::paced(Arc::clone(&world.authority), surroundings, Arc::clone(&pace));
+        let steps = "pre d {at}\ngrab d a".replace("{at}", &world.at);
+        ended_by(&world.guest.run(control, &steps).await, Limit::FilesBusy);
+        pace.open().store(0, Relaxed);
+        world.expect("pre d {at} => ok\ngrab d a => ok 5 hello").await;
+    }
+}
+
 #[tokio::test]
 async fn a_large_folder_is_listed_in_parts() {
     for world in World::each() {
