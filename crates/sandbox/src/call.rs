@@ -13,6 +13,7 @@ use crate::state::{State, TICKS_PER_LOOK};
 use crate::stdio::GuestOutput;
 use crate::value::{ConvertError, Lift, lower};
 use futures::FutureExt;
+use futures::future::Either;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -177,7 +178,12 @@ async fn run<H>(prepared: Arc<Prepared>, invocation: Invocation, held: H) -> Cal
     } = invocation;
     let mut store = new_store(&prepared, Arc::clone(&control), client);
     let limits = store.data().gate.limits().clone();
+    let busy = store.data().paced.as_ref().map(|paced| paced.busy().clone());
     let guarded = AssertUnwindSafe(invoke(&prepared, &mut store, &function, arguments)).catch_unwind();
+    let guarded = match busy {
+        Some(busy) => Either::Left(busy.measure(guarded)),
+        None => Either::Right(guarded),
+    };
     let outcome = tokio::select! {
         biased;
         ended = control.until_ended() => Err(Failure::Ended(ended)),

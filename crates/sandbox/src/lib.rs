@@ -8,6 +8,7 @@
 //!
 //! The crate knows neither component ids nor tools' names in a catalog, neither disk nor protocol.
 
+mod busy;
 mod call;
 mod client;
 mod compiler;

@@ -7,6 +7,7 @@
 //! A bucket that fills up would be simpler, and would either let twice the share through in the second after
 //! a rest or stretch every short call.
 
+use crate::busy::Busy;
 use crate::network::LOOKUPS_OF_ONE_MAX;
 use crate::ticker::TICK;
 #[cfg(unix)]
@@ -74,6 +75,7 @@ pub(crate) struct Paced {
     quota: Duration,
     /// How much of this call's time is in the window, or was.
     entered: Duration,
+    busy: Busy,
 }
 
 impl Paced {
@@ -82,11 +84,19 @@ impl Paced {
             pace,
             quota: WINDOW * millicores / 1_000,
             entered: Duration::ZERO,
+            busy: Busy::new(),
         }
     }
 
-    /// Enters what the call used since it was last entered.
-    pub(crate) fn enter(&mut self, used: Duration) {
+    /// Counts what the call takes beside its guest.
+    pub(crate) fn busy(&self) -> &Busy {
+        &self.busy
+    }
+
+    /// Enters what the call used since it was last entered: the time of its guest, or with that of host functions,
+    /// if that is more.
+    pub(crate) fn enter(&mut self, guest: Duration) {
+        let used = self.busy.used().max(guest);
         let more = used.saturating_sub(self.entered);
         self.entered = used;
         if !more.is_zero() {

@@ -42,11 +42,14 @@ struct Guest {
 impl Guest {
     fn spin() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/components/spin.wat");
-        let wasm = wat::parse_file(path).unwrap();
+        Self::of(&wat::parse_file(path).unwrap())
+    }
+
+    fn of(wasm: &[u8]) -> Self {
         let sandbox = Sandbox::new(&SandboxConfig::DEFAULT).unwrap();
         Self {
-            prepared: Arc::new(sandbox.prepare(&wasm).unwrap()),
-            tools: Arc::new(tools("guest", &World::read(&wasm).unwrap()).unwrap()),
+            prepared: Arc::new(sandbox.prepare(wasm).unwrap()),
+            tools: Arc::new(tools("guest", &World::read(wasm).unwrap()).unwrap()),
             pace: Arc::default(),
         }
     }
@@ -264,4 +267,24 @@ async fn a_call_that_waits_for_its_share_ends_at_once_when_it_is_revoked() {
     );
     let access = "run".to_owned();
     assert_eq!(report.result, Err(CallError::Revoked { access }));
+}
+
+#[tokio::test]
+async fn what_the_host_does_for_a_call_is_in_its_share() {
+    let _alone = ALONE.lock().await;
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/hostile/built/random-flood.wasm");
+    let guest = Guest::of(&std::fs::read(path).unwrap());
+    let max = Duration::from_millis(2_500);
+    let used = measured(async {
+        let report = guest.call("run", json!({ "input": "" }), share(300, max)).await;
+        let limit = Limit::Time { max };
+        assert_eq!(report.result, Err(CallError::Limit { limit }));
+    })
+    .await;
+    // Between two looks at it there may be a host function at work.
+    assert!(
+        busiest(&used) <= Duration::from_millis(400) + TICKS + OWN,
+        "{used:?}"
+    );
 }
