@@ -164,6 +164,12 @@ zoo! {
         held_at(cage, &web, 16);
         assert!(web.heads().iter().all(|head| head.starts_with("GET / HTTP/1.1")), "{:#?}", web.heads());
     };
+    method_override "N13" "methods and paths that were not granted, in headers that servers know" => |cage| {
+        let web = cage.web(", methods: [POST], paths: [\"/items/**\"]");
+        held_at(cage, &web, 8);
+        let heads = web.heads();
+        assert!(heads.len() == 2 && heads.iter().all(|head| !head.to_lowercase().contains("override")), "{heads:#?}");
+    };
     host_header "N8" "another host in the header" => |cage| {
         let web = cage.web("");
         held_at(cage, &web, 10);

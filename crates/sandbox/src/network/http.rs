@@ -191,6 +191,7 @@ fn decide(gate: &Gate, request: &http::Request<WasiBody>) -> Result<HttpTarget, 
     })?;
     gate.authorize(&Access::Http(&target))
         .map_err(|_denied| HttpError::HttpRequestDenied)?;
+    super::overrides::check(gate, &target, request.headers())?;
     gate.spend(|m| &m.requests, 1)
         .map_err(|_ended| HttpError::HttpRequestDenied)?;
     Ok(target)

@@ -9,6 +9,7 @@ mod dial;
 mod http;
 mod lookup;
 mod mask;
+mod overrides;
 mod resolve;
 mod sockets;
 
