@@ -18,7 +18,7 @@ use wassette_store::RegularFile;
 const SYSTEM: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/var/run", "/boot"];
 
 /// Below the user's home: keys, credentials, and what is run at login or by the next command.
-const PERSONAL: [&str; 30] = [
+const PERSONAL: [&str; 54] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -26,29 +26,72 @@ const PERSONAL: [&str; 30] = [
     ".kube",
     ".docker",
     ".netrc",
+    ".pgpass",
     ".git-credentials",
     ".gitconfig",
     ".password-store",
     ".pypirc",
     ".npmrc",
+    ".cargo/bin",
+    ".cargo/config",
+    ".cargo/config.toml",
+    ".cargo/credentials",
     ".cargo/credentials.toml",
+    ".cargo/env",
     ".config/gcloud",
     ".config/gh",
     ".config/git",
     ".config/autostart",
+    ".config/environment.d",
     ".config/systemd",
     ".config/fish",
+    ".config/pip",
+    ".config/nvim",
+    ".config/emacs",
+    ".local/bin",
     ".local/share/keyrings",
+    ".local/share/systemd",
     ".bashrc",
     ".bash_profile",
     ".bash_login",
     ".bash_logout",
+    ".bash_aliases",
     ".profile",
     ".zshrc",
     ".zshenv",
     ".zprofile",
     ".zlogin",
+    ".zlogout",
     ".xprofile",
+    ".xinitrc",
+    ".pam_environment",
+    ".vim",
+    ".vimrc",
+    ".gvimrc",
+    ".emacs",
+    ".emacs.d",
+    ".tmux.conf",
+    ".inputrc",
+    "Library/LaunchAgents",
+];
+
+/// Below the user's home: settings of clients and editors that say which programs they start, for example the servers of
+/// MCP clients, and the logs and keys beside them.
+const CLIENTS: [&str; 14] = [
+    ".claude",
+    ".claude.json",
+    ".codeium",
+    ".codex",
+    ".config/Claude",
+    ".config/Code",
+    ".config/opencode",
+    ".cursor",
+    ".gemini",
+    ".mcp.json",
+    ".vscode",
+    ".vscode-server",
+    "Library/Application Support/Claude",
+    "Library/Application Support/Code",
 ];
 
 /// File systems that are windows into the kernel. Those of files, memory, networks and users' own stay.
@@ -200,9 +243,12 @@ impl Protection {
         let system = SYSTEM.iter().map(|path| (PathBuf::from(path), Whose::System));
         let own = own.iter().map(|path| (path.clone(), Whose::Own));
         let homes: Vec<PathBuf> = home.map(Path::to_owned).into_iter().chain(homes()).collect();
-        let personal = homes
-            .iter()
-            .flat_map(|home| PERSONAL.map(|name| (home.join(name), Whose::User)));
+        let personal = homes.iter().flat_map(|home| {
+            PERSONAL
+                .iter()
+                .chain(&CLIENTS)
+                .map(|name| (home.join(name), Whose::User))
+        });
         let mut kept = BTreeMap::new();
         for (path, whose) in personal.chain(own).chain(system) {
             kept.insert(followed(&path), whose);
@@ -433,6 +479,42 @@ mod tests {
         refused(&protection, &text(".ssh"), "where keys, credentials");
         refused(&protection, home.to_str().expect("text"), "holds");
         protection.resolve(&path(&text("notes"))).expect("anything else");
+    }
+
+    #[test]
+    fn what_programs_run_or_are_told_to_run_is_never_granted() {
+        let home = tempfile::tempdir().expect("a folder");
+        let home = home.path().canonicalize().expect("it is there");
+        let protection = Protection::new(&[], Some(&home));
+        for name in [
+            ".bash_aliases",
+            ".vimrc",
+            ".config/nvim",
+            ".emacs",
+            ".emacs.d",
+            ".local/bin",
+            ".local/share/systemd/user",
+            ".cargo/config.toml",
+            ".cargo/bin",
+            ".npmrc",
+            ".pypirc",
+            ".pgpass",
+            ".netrc",
+            ".claude.json",
+            ".claude",
+            ".cursor/mcp.json",
+            ".config/Claude",
+            ".config/Code/User/mcp.json",
+            ".codex/config.toml",
+            ".gemini/settings.json",
+            ".config/opencode/opencode.json",
+            ".codeium/windsurf/mcp_config.json",
+            ".vscode",
+        ] {
+            let path = path(home.join(name).to_str().expect("text"));
+            let error = protection.check(&path, &path).expect_err(name);
+            assert!(error.to_string().contains("start-up files"), "{error}");
+        }
     }
 
     #[test]
