@@ -665,3 +665,63 @@ fn each_division_of_what_holds_addresses_is_asked_about() {
         Some("network deny cidr \"8.8.8.8/29\""),
     );
 }
+
+/// Whether nobody can say what a policy and itself have to do with each other.
+fn is_too_much(rules: &[String]) -> bool {
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let policy = policy(&rules);
+    match policy.within(&policy) {
+        Ok(()) => false,
+        Err(Excess::TooManyCases) => true,
+        Err(excess) => panic!("{excess}"),
+    }
+}
+
+#[test]
+fn what_takes_too_much_is_not_compared() {
+    let rules = |count: usize, rule: &dyn Fn(usize) -> String| (0..count).map(rule).collect::<Vec<_>>();
+    let address = |n: usize| format!("net allow cidr=11.{}.{}.1", n >> 8, n & 255);
+
+    // Each request is looked at by each rule about its host.
+    let request = |n: usize| format!("net allow host=a.example.com methods=M{n} paths=/p{n}");
+    assert!(!is_too_much(&rules(30, &request)));
+    assert!(is_too_much(&rules(1_000, &request)));
+
+    // Each beginning overlaps with each end in many ways.
+    let a = "a".repeat(100);
+    let overlap = |n: usize| format!("fs allow read /srv/x{n}{a}*{a}{n}x");
+    assert!(!is_too_much(&rules(10, &overlap)));
+    assert!(is_too_much(&rules(300, &overlap)));
+
+    // Each address can be held by an IPv6 address together with each other.
+    let mut held = rules(1_500, &address);
+    held.push("net allow cidr=64:ff9b::a00:0/120".to_owned());
+    assert!(!is_too_much(&held));
+    held.push("net allow cidr=2001::/16".to_owned());
+    assert!(is_too_much(&held));
+
+    // An address is looked up once for each length of a range.
+    let length = |length: usize| format!("net allow cidr=2a00:{length}::/{length}");
+    let few: Vec<_> = (33..49).map(length).chain(rules(50, &address)).collect();
+    assert!(!is_too_much(&few));
+    let many: Vec<_> = (33..129).map(length).chain(rules(2_000, &address)).collect();
+    assert!(is_too_much(&many));
+}
+
+#[test]
+fn many_plain_rules_are_compared() {
+    let kinds: [fn(usize) -> String; 5] = [
+        |n| format!("net allow host=h{n}.example.com"),
+        |n| format!("net allow host=*.h{n}.example.com"),
+        |n| format!("net allow cidr=11.{}.{}.1", n >> 8, n & 255),
+        |n| format!("fs allow read /srv/a{n}"),
+        |n| format!("fs allow read /srv/a{n}/*.log"),
+    ];
+    for rule in kinds {
+        assert!(
+            !is_too_much(&(0..5_000).map(rule).collect::<Vec<_>>()),
+            "{}",
+            rule(0)
+        );
+    }
+}
