@@ -78,7 +78,7 @@ pub(super) struct Place(Vec<Arc<AtomicUsize>>);
 
 impl Place {
     fn take(&mut self, count: &Arc<AtomicUsize>, max: usize) -> Option<()> {
-        let add = |open: usize| (open < max).then_some(open + 1);
+        let add = |open: usize| (open < max).then(|| open + 1);
         count.fetch_update(Relaxed, Relaxed, add).ok()?;
         self.0.push(Arc::clone(count));
         Some(())
