@@ -205,7 +205,8 @@ impl Admission {
     }
 
     /// Forgets components that are gone, once they have no calls. How many calls they had lately is
-    /// remembered for as long as it counts: loading a component again must not reset its rate.
+    /// remembered for as long as it counts, and so is what they still hold: loading a component again must not reset
+    /// its rate, nor give it as many threads and files once more.
     pub(crate) fn retain(&self, catalog: &Catalog) {
         let now = (self.clock)();
         lock(&self.lines)
@@ -386,7 +387,8 @@ impl Line {
 
     /// Whether nothing would be lost with it.
     fn is_idle(&self, now: Instant) -> bool {
-        self.running == 0 && self.waiting.is_empty() && self.bucket.is_full(now)
+        let has_calls = self.running > 0 || !self.waiting.is_empty();
+        !has_calls && self.bucket.is_full(now) && self.pace.is_idle()
     }
 }
 

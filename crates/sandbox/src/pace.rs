@@ -11,7 +11,7 @@ use crate::busy::Busy;
 use crate::network::LOOKUPS_OF_ONE_MAX;
 use crate::ticker::TICK;
 #[cfg(unix)]
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -52,6 +52,17 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Whether nothing of the host's is held: no thread that waits for the resolver, no file, also none of calls that
+    /// have ended.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        #[cfg(unix)]
+        if self.open.load(Relaxed) > 0 {
+            return false;
+        }
+        self.lookups.available_permits() == LOOKUPS_OF_ONE_MAX
+    }
+
     pub(crate) fn lookups(&self) -> &Arc<Semaphore> {
         &self.lookups
     }
@@ -237,6 +248,20 @@ mod tests {
                 "{quota:?} on {processors}: {all:?} in ten seconds"
             );
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_component_is_idle_when_nothing_of_the_host_s_is_held_for_it() {
+        let pace = Pace::default();
+        assert!(pace.is_idle());
+        let lookup = pace.lookups().try_acquire().expect("a place");
+        assert!(!pace.is_idle());
+        drop(lookup);
+        pace.open().store(1, Relaxed);
+        assert!(!pace.is_idle());
+        pace.open().store(0, Relaxed);
+        assert!(pace.is_idle());
     }
 
     #[test]
