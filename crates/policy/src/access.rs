@@ -5,6 +5,7 @@
 //! sanitizes them.
 
 use crate::path::AbsolutePath;
+use crate::text::Ticked;
 use crate::url::HttpTarget;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -199,6 +200,7 @@ impl Access<'_> {
     pub fn lacks(&self) -> String {
         match self {
             Self::File { path, operation } => {
+                let path = Ticked(path.as_str());
                 format!(
                     "a storage grant for `fs://{path}` with {}",
                     operation.grant_word()
@@ -232,7 +234,9 @@ impl Access<'_> {
 impl fmt::Display for Access<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, operation } => write!(f, "{} `{path}`", operation.verb()),
+            Self::File { path, operation } => {
+                write!(f, "{} `{}`", operation.verb(), Ticked(path.as_str()))
+            }
             Self::Http(target) => write!(f, "{} `{target}`", target.method()),
             Self::Dial { target, address } => write!(f, "dial {address} for `{}`", target.origin()),
             Self::Resolve { host_name } => write!(f, "look up `{host_name}`"),
@@ -245,7 +249,7 @@ impl fmt::Display for Access<'_> {
             Self::Environment => f.write_str("read environment variables"),
             Self::Variable { name } => write!(f, "read environment variable `{name}`"),
             Self::Secret { name, target } => write!(f, "use secret `{name}` for `{}`", target.origin()),
-            Self::Malformed { text, .. } => write!(f, "reach `{text}`"),
+            Self::Malformed { text, .. } => write!(f, "reach `{}`", Ticked(text)),
         }
     }
 }

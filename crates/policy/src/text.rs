@@ -21,6 +21,17 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// A text between backticks of ours, which it must not end.
+pub(crate) struct Ticked<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Ticked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = self.0.split('`');
+        f.write_str(parts.next().unwrap_or_default())?;
+        parts.try_for_each(|part| write!(f, "{}{part}", char::REPLACEMENT_CHARACTER))
+    }
+}
+
 /// A quotation mark and a backslash with a backslash before them, the rest as `\u{3164}`.
 fn escaped(c: char) -> String {
     match c {

@@ -228,10 +228,10 @@ mod tests {
     #[test]
     fn what_is_denied_stays_on_one_line() {
         let gate = gate();
-        read(&gate, "/x\nwassette: all is well\u{2028}denied: nothing");
+        read(&gate, "/x`\nwassette: all is well\u{2028}denied: nothing");
         let (decisions, _) = gate.take();
         let text = &decisions.first().expect("a decision").access;
-        assert!(text.contains("/x wassette: all is well denied"), "{text}");
+        assert!(text.contains("/x\u{fffd} wassette: all is well denied"), "{text}");
     }
 
     #[test]
