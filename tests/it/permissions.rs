@@ -947,6 +947,27 @@ fn an_agent_sees_and_narrows_and_never_grants() {
     );
 }
 
+/// The first example of the documents: everything of a folder but one thing below it.
+#[test]
+fn a_folder_with_something_denied_below_it_is_listed_without_it() {
+    let (home, folder) = needy();
+    std::fs::create_dir(folder.join("private")).unwrap();
+    let folder = folder.display();
+    let permissions = format!(
+        "{{storage: {{allow: [{{uri: \"fs://{folder}/**\", access: [read]}}], deny: [{{uri: \"fs://{folder}/private/**\"}}]}}}}"
+    );
+    let policy = home.policy_file("policy.yaml", &permissions);
+    home.json(&["policy", "attach", "needy", &policy]);
+    let mut client = Client::initialized(&home, &[]);
+    let mut call = |tool: &str, path: &str| client.call(tool, json!({ "path": path }))["result"].clone();
+    let listed = call("needy_list-dir", &folder.to_string());
+    assert_eq!(listed["isError"], false, "{listed}");
+    let text = listed["structuredContent"].to_string();
+    assert!(text.contains("a.txt") && !text.contains("private"), "{text}");
+    let denied = call("needy_list-dir", &format!("{folder}/private"));
+    assert_eq!(denied["isError"], true, "{denied}");
+}
+
 #[test]
 fn an_agent_cannot_exchange_the_bytes_of_what_was_granted_something() {
     let home = Home::new();

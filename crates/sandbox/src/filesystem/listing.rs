@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
-use wassette_policy::AbsolutePath;
+use wassette_policy::{AbsolutePath, Access, FileOperation};
 
 /// Names read at once. They are kept outside of the guest's memory.
 const NAMES_MAX: usize = 64;
@@ -75,7 +75,7 @@ impl Listing {
                 return;
             };
             match entry {
-                Ok(entry) => self.add(entry.file_name().to_str().ok(), entry.file_type()),
+                Ok(entry) => self.add(session, entry.file_name().to_str().ok(), entry.file_type()),
                 Err(errno) => {
                     self.ready.push_back(Err(super::convert::code(errno)));
                     self.is_done = true;
@@ -84,12 +84,12 @@ impl Listing {
         }
     }
 
-    fn add(&mut self, name: Option<&str>, file_type: FileType) {
+    fn add(&mut self, session: &Session, name: Option<&str>, file_type: FileType) {
         let Some(name) = name else {
             self.ready.push_back(Err(ErrorCode::IllegalByteSequence));
             return;
         };
-        if matches!(name, "." | "..") || self.mounts.contains(name) {
+        if matches!(name, "." | "..") || self.mounts.contains(name) || self.is_hidden(session, name) {
             return;
         }
         let file_type = match (file_type, &self.dir) {
@@ -110,6 +110,19 @@ impl Listing {
             type_: kind(file_type),
             name: name.to_owned(),
         }));
+    }
+
+    /// Whether a guest could not even look at what it would see here. The C library of WASI looks at each name that it
+    /// lists, and gives up at the first that is denied, so that one deny rule would hide the whole folder.
+    fn is_hidden(&self, session: &Session, name: &str) -> bool {
+        let Ok(path) = self.folder.join(name) else {
+            return false;
+        };
+        let look = Access::File {
+            path: &path,
+            operation: FileOperation::Inspect,
+        };
+        session.gate.authority().authorize(&look).is_err()
     }
 
     fn add_mounts(&mut self, session: &Session) {
