@@ -8,6 +8,9 @@ use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use wassette_host::sanitize;
 
+/// Columns of a terminal that says it has none.
+const WIDTH_UNKNOWN: u16 = 100;
+
 /// Where results go, and in which form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -91,6 +94,10 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(head);
+    // A terminal that does not say how wide it is.
+    if table.width() == Some(0) {
+        table.set_width(WIDTH_UNKNOWN);
+    }
     for row in rows {
         table.add_row(row);
     }

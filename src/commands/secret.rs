@@ -26,11 +26,12 @@ pub(crate) async fn run(config: &Config, command: SecretCommand, output: Output)
         SecretCommand::Delete { id, keys } => {
             let id = component_id(&id)?;
             let deleted = delete(&open(config).await?, &id, &keys).await?;
+            if deleted.is_empty() {
+                let exit = Exit::not_found(format!("`{id}` has no such secret"));
+                return Err(exit.with_hint(format!("`wassette secret list {id}` names those that it has")));
+            }
             let data = json!({"status": "success", "component_id": id, "deleted": deleted});
-            output.print(&data, |_| match deleted.as_slice() {
-                [] => format!("{id} has no such secret"),
-                names => format!("forgotten for {id}: {}", names.join(", ")),
-            })
+            output.print(&data, |_| format!("forgotten for {id}: {}", deleted.join(", ")))
         }
     }
 }

@@ -791,6 +791,11 @@ fn secrets_are_kept_listed_by_name_and_forgotten() {
     assert_eq!(secrets(&home, "add"), json!([{"key": "token"}, {"key": "typed"}]));
     let gone = home.json(&["secret", "delete", "add", "token", "never"]);
     assert_eq!(gone["deleted"], json!(["token"]));
+    home.refused(
+        &["secret", "delete", "add", "never"],
+        4,
+        "`add` has no such secret",
+    );
     assert_eq!(secrets(&home, "add"), json!([{"key": "typed"}]));
     // Neither the folder nor the audit file shows a value.
     let folder = home.path().join(".config/wassette/secrets");

@@ -3,6 +3,7 @@
 use crate::error::HostError;
 use crate::grant::together;
 use std::fmt;
+use std::net::IpAddr;
 use wassette_policy::{
     Effect, EnvironmentRule, Grant, LimitSettings, NetworkRule, NetworkSpec, Policy, RuleError, StorageRule,
     StorageSpec,
@@ -159,6 +160,8 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
             grants.push(Grant::Network(alone));
         }
         GrantKind::EnvironmentVariable => {
+            // As it was granted, perhaps: the value says nothing here.
+            let name = name.split_once('=').map_or(name, |(name, _)| name);
             grants.push(Grant::Environment(EnvironmentRule::new(name, None)?));
         }
         GrantKind::Secret => {
@@ -192,7 +195,9 @@ fn is_meant(rule: &NetworkRule, written: &NetworkRule) -> bool {
 /// A host, or a range of addresses, as a network rule names it.
 #[must_use]
 pub fn peer(name: &str) -> NetworkSpec {
-    let is_range = name.contains('/') && !name.contains("://");
+    let first = name.split_once('/').map(|(first, _)| first);
+    // What begins with no address is a host, and told what is wrong with it.
+    let is_range = first.is_some_and(|first| first.parse::<IpAddr>().is_ok());
     let named = Some(name.to_owned());
     let (host, cidr) = if is_range { (None, named) } else { (named, None) };
     NetworkSpec {
@@ -272,6 +277,10 @@ mod tests {
             "{without:?}"
         );
         assert_eq!(left("localhost:9090").len(), 4);
+        let variable = |name| revocable(None, GrantKind::EnvironmentVariable, name);
+        assert_eq!(variable("A=5"), variable("A"));
+        assert!(peer("10.0.0.0/8").cidr.is_some() && peer("fd00::/8").cidr.is_some());
+        assert!(peer("example.com/a").host.is_some() && peer("https://example.com/a").host.is_some());
         let grants = revocable(Some(&policy), GrantKind::Network, "localhost").expect("a host");
         assert_eq!(grants.len(), 2, "{grants:?}");
         assert!(
