@@ -46,3 +46,23 @@ impl Budget {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_and_kept_is_paid_for() {
+        let paid = |pay: &dyn Fn(&mut Budget) -> Result<(), Stop>| {
+            let mut budget = Budget(1_000);
+            pay(&mut budget).map(|()| 1_000 - budget.0)
+        };
+        for (count, cost) in [(0, 1), (63, 1), (64, 2), (640, 11), (63_936, 1_000)] {
+            assert_eq!(paid(&|budget| budget.spend(count)), Ok(cost), "{count}");
+            assert_eq!(paid(&|budget| budget.keep(count)), Ok(cost), "{count}");
+        }
+        assert_eq!(paid(&|budget| budget.spend(64_000)), Err(Stop::TooMany));
+        assert_eq!(paid(&|budget| budget.keep(64_000)), Err(Stop::TooMany));
+        assert_eq!(Budget::new().0, COST_MAX);
+    }
+}
