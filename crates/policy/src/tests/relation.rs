@@ -245,6 +245,23 @@ fn what_a_name_may_lead_to_is_compared() {
         "network allow host \"10.0.0.5\"",
         None,
     );
+    // An address that a rule names as a host is named for its usual port alone.
+    let example = exceeds(
+        &[
+            "net allow host=a.example.com ports=8443",
+            "net allow cidr=10.0.0.5/32",
+        ],
+        &[
+            "net allow host=a.example.com ports=8443",
+            "net allow host=10.0.0.5",
+        ],
+        "network allow host \"a.example.com\" ports 8443",
+        None,
+    );
+    assert_eq!(
+        example.to_string(),
+        "dial 10.0.0.5 for GET https://a.example.com:8443/"
+    );
     // A range that no name of the policy can lead to makes no difference.
     within(
         &["net allow host=a.example.com"],
