@@ -952,6 +952,26 @@ fn an_agent_sees_and_narrows_and_never_grants() {
     );
 }
 
+/// Written out, it is longer than what was read, and than what is read at the next start.
+#[test]
+fn a_policy_that_could_not_be_read_again_is_not_attached() {
+    let (home, _) = needy();
+    let hosts: Vec<_> = (0..30_000)
+        .map(|n| format!("{{host: h{n:05}.example.com}}"))
+        .collect();
+    let policy = home.policy_file(
+        "policy.yaml",
+        &format!("{{network: {{allow: [{}]}}}}", hosts.join(", ")),
+    );
+    home.refused(&["policy", "check", &policy], 1, "when all of it is written out");
+    home.refused(
+        &["policy", "attach", "needy", &policy],
+        3,
+        "when all of it is written out",
+    );
+    assert_eq!(home.rules("needy"), json!([]));
+}
+
 /// The first example of the documents: everything of a folder but one thing below it.
 #[test]
 fn a_folder_with_something_denied_below_it_is_listed_without_it() {
