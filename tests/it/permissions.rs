@@ -966,7 +966,7 @@ fn a_policy_that_could_not_be_read_again_is_not_attached() {
     home.refused(&["policy", "check", &policy], 1, "when all of it is written out");
     home.refused(
         &["policy", "attach", "needy", &policy],
-        3,
+        1,
         "when all of it is written out",
     );
     assert_eq!(home.rules("needy"), json!([]));
