@@ -205,14 +205,12 @@ fn policy(folder: &Path, item: &Item) -> Result<Option<(Policy, Option<PolicyTex
         }
     };
     let policy = Policy::parse(&text, &options).map_err(|error| {
-        let hint = error
-            .hint_text()
-            .map_or_else(String::new, |hint| format!(" ({hint})"));
+        let hint = error.hint();
         // Where it stands in what was made of the entry would mislead; in a file it is where it stands.
         if key == ".policy" {
-            format!("{key}:{error}{hint}")
+            format!("{key}:{error} ({hint})")
         } else {
-            format!("{key}: {}{hint}", error.message())
+            format!("{key}: {} ({hint})", error.message())
         }
     })?;
     let text = path.map(|path| PolicyText { path, text, options });

@@ -235,20 +235,11 @@ fn default_limits(
 }
 
 fn refused(error: RuleError) -> Exit {
-    let hint = error.hint_text().map(str::to_owned);
-    with_hint(Exit::usage(error.to_string()), hint)
+    Exit::usage(error.to_string()).with_hint(error.hint())
 }
 
 fn refused_limit(error: ParseLimitError) -> Exit {
-    let hint = error.hint().map(str::to_owned);
-    with_hint(Exit::usage(error.to_string()), hint)
-}
-
-fn with_hint(exit: Exit, hint: Option<String>) -> Exit {
-    match hint {
-        Some(hint) => exit.with_hint(hint),
-        None => exit,
-    }
+    Exit::usage(error.to_string()).with_hint(error.hint())
 }
 
 /// Prints what became of a change of a policy.

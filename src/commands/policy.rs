@@ -67,11 +67,7 @@ fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<(Policy, Po
         base: base.map(|base| base_folder(config, base)).transpose()?,
     };
     let policy = Policy::parse(&text, &options).map_err(|error| {
-        let exit = Exit::failed(anyhow::anyhow!("{}:{error}", path.display()));
-        match error.hint_text() {
-            Some(hint) => exit.with_hint(hint),
-            None => exit,
-        }
+        Exit::failed(anyhow::anyhow!("{}:{error}", path.display())).with_hint(error.hint())
     })?;
     let path = path.to_owned();
     Ok((policy, PolicyText { path, text, options }))

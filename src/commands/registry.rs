@@ -238,11 +238,7 @@ fn request(config: &Config, path: &Path) -> Result<String, Exit> {
     let text = read_text(&path).map_err(|error| Exit::unreadable(&path, error))?;
     let options = wassette_host::ParseOptions::default();
     Policy::parse(&text, &options).map_err(|error| {
-        let exit = Exit::failed(anyhow::anyhow!("{}:{error}", path.display()));
-        match error.hint_text() {
-            Some(hint) => exit.with_hint(hint),
-            None => exit,
-        }
+        Exit::failed(anyhow::anyhow!("{}:{error}", path.display())).with_hint(error.hint())
     })?;
     Ok(text)
 }

@@ -88,10 +88,8 @@ impl CeilingFile {
 pub fn read_ceiling(path: &Path) -> Result<Ceiling, String> {
     let at = path.display();
     let text = read_text(path).map_err(|error| format!("{at}: {error}"))?;
-    let ceiling = Ceiling::parse(&text, &ParseOptions::default()).map_err(|error| {
-        let hint = error.hint_text().map(|hint| format!(" ({hint})"));
-        format!("{at}:{error}{}", hint.unwrap_or_default())
-    })?;
+    let ceiling = Ceiling::parse(&text, &ParseOptions::default())
+        .map_err(|error| format!("{at}:{error} ({})", error.hint()))?;
     followed(&ceiling).map_err(|error| format!("{at}: {error}"))
 }
 

@@ -625,8 +625,8 @@ impl HostError {
             Self::Store { source } => source.hint(),
             Self::NotReady { source, .. } => source.hint().or(Some(LOAD_AGAIN)),
             Self::Unavailable { .. } => Some(MEND),
-            Self::Rule(error) => error.hint_text(),
-            Self::Grant(error) => grant_hint(error),
+            Self::Rule(error) => Some(error.hint()),
+            Self::Grant(error) => Some(grant_hint(error)),
             Self::Protected(error) => error.hint(),
             Self::Ceiling(_) | Self::Excess(_) => {
                 Some("the ceiling is the file that `wassette config show` names")
@@ -836,13 +836,14 @@ fn fetch_text(error: &FetchError) -> String {
     text.to_owned()
 }
 
-fn grant_hint(error: &GrantError) -> Option<&str> {
+fn grant_hint(error: &GrantError) -> &str {
     match error {
-        GrantError::Conflict(error) => error.error().hint_text(),
+        GrantError::Conflict(error) => error.error().hint(),
         GrantError::Denied { .. } => {
-            Some("deny wins; attach a policy without that rule, or reset the component and grant anew")
+            "deny wins; attach a policy without that rule, or reset the component and grant anew"
         }
-        GrantError::NotAGrant { .. } | GrantError::TooManyCases => None,
+        GrantError::NotAGrant { .. } => "attach a policy that has the rule",
+        GrantError::TooManyCases => "attach a policy with fewer deny rules",
     }
 }
 

@@ -43,7 +43,7 @@ pub struct ParsePolicyError {
     line: usize,
     column: usize,
     message: String,
-    hint: Option<String>,
+    hint: String,
 }
 
 impl ParsePolicyError {
@@ -67,13 +67,8 @@ impl ParsePolicyError {
 
     /// What could be written instead.
     #[must_use]
-    pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 }
 
@@ -184,7 +179,5 @@ fn version(map: &Map<'_>) -> Result<(), ParsePolicyError> {
 fn from_rule(error: &RuleError, at: yaml::Position) -> ParsePolicyError {
     // A rule may have been written with escapes for characters that the document itself could not hold.
     let clean = |text: &str| text.chars().map(characters::harmless).collect::<String>();
-    let mut located = at.error(clean(&error.to_string()));
-    located.hint = error.hint_text().map(clean);
-    located
+    at.error(clean(&error.to_string())).hint(clean(error.hint()))
 }

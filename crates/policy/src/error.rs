@@ -53,29 +53,39 @@ pub enum Field {
     Description,
 }
 
-/// Why a rule cannot be, and which part of it is at fault.
+/// Why a rule cannot be, which part of it is at fault, and what could be written instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RuleError {
     field: Field,
     item: Option<usize>,
     message: String,
-    hint: Option<String>,
+    hint: String,
+}
+
+/// What is wrong with a part of a rule. No error before [`Fault::hint`] says what to write instead.
+#[must_use]
+pub(crate) struct Fault {
+    field: Field,
+    message: String,
+}
+
+impl Fault {
+    pub(crate) fn hint(self, hint: impl fmt::Display) -> RuleError {
+        let Self { field, message } = self;
+        RuleError {
+            field,
+            item: None,
+            message,
+            hint: hint.to_string(),
+        }
+    }
 }
 
 impl RuleError {
-    pub(crate) fn new(field: Field, message: impl fmt::Display) -> Self {
-        Self {
-            field,
-            item: None,
-            message: message.to_string(),
-            hint: None,
-        }
-    }
-
-    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
-        self.hint = Some(hint.to_string());
-        self
+    pub(crate) fn at(field: Field, message: impl fmt::Display) -> Fault {
+        let message = message.to_string();
+        Fault { field, message }
     }
 
     pub(crate) fn item(mut self, index: usize) -> Self {
@@ -97,7 +107,7 @@ impl RuleError {
 
     /// What could be written instead.
     #[must_use]
-    pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 }

@@ -8,11 +8,12 @@
 use crate::access::Protocol;
 use crate::address;
 use crate::error::{Field, RuleError};
-use crate::host::HostPattern;
+use crate::host::{HostPattern, no_host};
 use crate::path::AbsolutePath;
 use crate::pattern::{PathPattern, RuleText, Shown};
 use crate::text::Quoted;
-use crate::url::{Scheme, UrlParts, UrlPathPattern, is_method, split_port};
+use crate::url::{BACKSLASH, ParseTargetError, Scheme, USER_INFORMATION, UrlParts, is_method, split_port};
+use crate::url_path::UrlPathPattern;
 use ipnet::IpNet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -115,7 +116,7 @@ impl StorageRule {
         let pattern = PathPattern::storage(&spec.uri, base)?;
         let prefix = pattern.prefix();
         if effect == Effect::Allow && prefix.is_root() {
-            return Err(RuleError::new(Field::Uri, "the root cannot be granted")
+            return Err(RuleError::at(Field::Uri, "the root cannot be granted")
                 .hint("name the folders that are needed"));
         }
         let access = file_access(effect, spec.access.as_deref())?;
@@ -124,16 +125,17 @@ impl StorageRule {
             (Some(guest), Effect::Allow) => guest_path(guest)?,
             (Some(_), Effect::Deny) => {
                 return Err(
-                    RuleError::new(Field::Guest, "a deny rule has no place in the guest")
+                    RuleError::at(Field::Guest, "a deny rule has no place in the guest")
                         .hint("it denies the path wherever the guest sees it"),
                 );
             }
         };
         if effect == Effect::Deny && spec.submounts.is_some() {
-            return Err(RuleError::new(
+            return Err(RuleError::at(
                 Field::Submounts,
                 "a deny rule always covers what is mounted below",
-            ));
+            )
+            .hint("leave `submounts` out"));
         }
         let parts = (access, guest, spec.submounts == Some(true));
         Ok(Self::from_parts(effect, pattern, parts))
@@ -239,7 +241,7 @@ fn file_access(effect: Effect, words: Option<&[String]>) -> Result<FileAccess, R
     let Some(words) = words else {
         return match effect {
             Effect::Deny => Ok(FileAccess::READ_WRITE),
-            Effect::Allow => Err(RuleError::new(Field::Rule, "`access` is missing")
+            Effect::Allow => Err(RuleError::at(Field::Rule, "`access` is missing")
                 .hint("write `access: [read]` or `access: [read, write]`")),
         };
     };
@@ -253,7 +255,7 @@ fn file_access(effect: Effect, words: Option<&[String]>) -> Result<FileAccess, R
             "write" => access.write = true,
             _ => {
                 return Err(
-                    RuleError::new(Field::Access, format!("`{}` is no access", Shown(word)))
+                    RuleError::at(Field::Access, format!("`{}` is no access", Shown(word)))
                         .hint("write `read` or `write`")
                         .item(index),
                 );
@@ -261,7 +263,7 @@ fn file_access(effect: Effect, words: Option<&[String]>) -> Result<FileAccess, R
         }
     }
     if !access.read && !access.write {
-        return Err(RuleError::new(Field::Access, "the list is empty").hint("write `read`, `write` or both"));
+        return Err(RuleError::at(Field::Access, "the list is empty").hint("write `read`, `write` or both"));
     }
     // WASI has no way to open a file for writing only.
     access.read |= effect == Effect::Allow && access.write;
@@ -269,13 +271,15 @@ fn file_access(effect: Effect, words: Option<&[String]>) -> Result<FileAccess, R
 }
 
 fn guest_path(text: &str) -> Result<AbsolutePath, RuleError> {
-    let at_fault = |why: String| RuleError::new(Field::Guest, why);
     if text.chars().any(char::is_control) {
-        return Err(at_fault("the path contains a control character".to_owned()));
+        return Err(
+            RuleError::at(Field::Guest, "the path contains a control character").hint("leave it out"),
+        );
     }
-    let path: AbsolutePath = text.parse().map_err(|why| at_fault(format!("{why}")))?;
+    let path = text.parse::<AbsolutePath>();
+    let path = path.map_err(|why| RuleError::at(Field::Guest, why).hint(why.hint()))?;
     if path.as_str().contains('*') {
-        return Err(at_fault("the path contains `*`".to_owned())
+        return Err(RuleError::at(Field::Guest, "the path contains `*`")
             .hint("it is the place of what comes before the first `*` of the uri"));
     }
     Ok(path)
@@ -389,11 +393,12 @@ impl NetworkRule {
             (Some(host), None) => rule.set_host(host)?,
             (None, Some(cidr)) => rule.peer = Peer::Range(range(cidr)?),
             (None, None) => {
-                return Err(RuleError::new(Field::Rule, "`host` or `cidr` is missing"));
+                return Err(RuleError::at(Field::Rule, "`host` or `cidr` is missing")
+                    .hint("write for example `host: api.example.com`, or `cidr: \"10.0.0.0/8\"`"));
             }
             (Some(_), Some(_)) => {
                 return Err(
-                    RuleError::new(Field::Cidr, "a rule has either `host` or `cidr`").hint("write two rules")
+                    RuleError::at(Field::Cidr, "a rule has either `host` or `cidr`").hint("write two rules")
                 );
             }
         }
@@ -409,7 +414,7 @@ impl NetworkRule {
         }
         self.peer = Peer::Host(host.pattern);
         let twice =
-            |field: Field| RuleError::new(field, "the host says it already").hint("say it in one place");
+            |field: Field| RuleError::at(field, "the host says it already").hint("say it in one place");
         if let Some(scheme) = host.scheme {
             if self.schemes.replace(vec![scheme]).is_some() {
                 return Err(twice(Field::Schemes));
@@ -437,13 +442,10 @@ impl NetworkRule {
         if self.protocols.is_none() {
             return Ok(());
         }
-        let wrong = |field: Field, why: &str| Err(RuleError::new(field, why));
+        const SOCKETS: &str = "raw sockets need `cidr`, `ports` and `protocols`";
         if matches!(self.peer, Peer::Host(_)) {
-            return wrong(
-                Field::Protocols,
-                "a rule with `host` is about requests and has no protocols",
-            )
-            .map_err(|error| error.hint("raw sockets need `cidr`, `ports` and `protocols`"));
+            let why = "a rule with `host` is about requests and has no protocols";
+            return Err(RuleError::at(Field::Protocols, why).hint(SOCKETS));
         }
         let of_requests = [
             (Field::Schemes, self.schemes.is_some()),
@@ -452,16 +454,12 @@ impl NetworkRule {
         ];
         for (field, is_there) in of_requests {
             if is_there {
-                return wrong(
-                    field,
-                    "a rule with `protocols` is about raw sockets, not requests",
-                )
-                .map_err(|error| error.hint("write two rules"));
+                let why = "a rule with `protocols` is about raw sockets, not requests";
+                return Err(RuleError::at(field, why).hint("write two rules"));
             }
         }
         if self.effect == Effect::Allow && self.ports.is_none() {
-            return wrong(Field::Rule, "`ports` is missing")
-                .map_err(|error| error.hint("raw sockets need `cidr`, `ports` and `protocols`"));
+            return Err(RuleError::at(Field::Rule, "`ports` is missing").hint(SOCKETS));
         }
         Ok(())
     }
@@ -597,12 +595,12 @@ impl NetworkRule {
 
 impl HostText {
     fn parse(text: &str) -> Result<Self, RuleError> {
-        let at_fault =
-            |why: &str| RuleError::new(Field::Host, format!("`{}` is not a host: {why}", Shown(text)));
+        let at_fault = |why: ParseTargetError| no_host(text, why).hint(why.hint());
         if text.contains("://") {
             let url = UrlParts::parse(text).map_err(at_fault)?;
             if url.query.is_some() {
-                return Err(at_fault("it has a query").hint("no rule can be about the query"));
+                let hint = "leave out `?` and what follows it; no rule can be about the query";
+                return Err(no_host(text, "it has a query").hint(hint));
             }
             let path = UrlPathPattern::below(url.path).map_err(at_fault)?;
             return Ok(Self {
@@ -612,6 +610,12 @@ impl HostText {
                 path: (!path.is_everything()).then_some(path),
             });
         }
+        if text.contains('@') {
+            return Err(at_fault(USER_INFORMATION));
+        }
+        if text.contains('\\') {
+            return Err(at_fault(BACKSLASH));
+        }
         let is_bare_address = text.parse::<IpAddr>().is_ok();
         let (host, port) = if is_bare_address {
             (text, None)
@@ -619,7 +623,9 @@ impl HostText {
             split_port(text).map_err(at_fault)?
         };
         if host.contains('/') {
-            return Err(at_fault("it has a path").hint("write a whole URL, or put the path into `paths`"));
+            return Err(
+                no_host(text, "it has a path").hint("write a whole URL, or put the path into `paths`")
+            );
         }
         Ok(Self {
             pattern: HostPattern::new(host)?,
@@ -640,7 +646,7 @@ fn list<T: Ord>(
         return Ok(None);
     };
     if texts.is_empty() {
-        return Err(RuleError::new(field, "the list is empty").hint("leave the key out"));
+        return Err(RuleError::at(field, "the list is empty").hint("leave the key out"));
     }
     let mut values = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
@@ -653,7 +659,7 @@ fn list<T: Ord>(
 
 fn scheme(text: &str) -> Result<Scheme, RuleError> {
     Scheme::parse(text).ok_or_else(|| {
-        RuleError::new(Field::Schemes, format!("`{}` is no scheme", Shown(text)))
+        RuleError::at(Field::Schemes, format!("`{}` is no scheme", Shown(text)))
             .hint("write `http` or `https`")
     })
 }
@@ -663,7 +669,7 @@ fn protocol(text: &str) -> Result<Protocol, RuleError> {
         "tcp" => Ok(Protocol::Tcp),
         "udp" => Ok(Protocol::Udp),
         _ => Err(
-            RuleError::new(Field::Protocols, format!("`{}` is no protocol", Shown(text)))
+            RuleError::at(Field::Protocols, format!("`{}` is no protocol", Shown(text)))
                 .hint("write `tcp` or `udp`"),
         ),
     }
@@ -672,16 +678,16 @@ fn protocol(text: &str) -> Result<Protocol, RuleError> {
 fn method(effect: Effect, text: &str) -> Result<String, RuleError> {
     if !is_method(text) || text.contains('*') {
         return Err(
-            RuleError::new(Field::Methods, format!("`{}` is no method", Shown(text)))
+            RuleError::at(Field::Methods, format!("`{}` is no method", Shown(text)))
                 .hint("write a method such as `GET`; without `methods` all are meant"),
         );
     }
     let method = text.to_ascii_uppercase();
     if effect == Effect::Allow && NEVER_ALLOWED_METHODS.contains(&method.as_str()) {
-        return Err(RuleError::new(
-            Field::Methods,
-            format!("`{method}` is never allowed"),
-        ));
+        return Err(
+            RuleError::at(Field::Methods, format!("`{method}` is never allowed"))
+                .hint("name the methods that are needed, for example `GET` and `POST`"),
+        );
     }
     Ok(method)
 }
@@ -699,12 +705,13 @@ fn ports(text: &str) -> Result<PortRange, RuleError> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (port(first), port(last)) {
         (Some(first), Some(last)) if first <= last => Ok(PortRange { first, last }),
-        (Some(_), Some(_)) => Err(RuleError::new(
+        (Some(_), Some(_)) => Err(RuleError::at(
             Field::Ports,
             format!("the range `{}` is empty", Shown(text)),
-        )),
+        )
+        .hint("write the lower port first")),
         _ => Err(
-            RuleError::new(Field::Ports, format!("`{}` is no port", Shown(text)))
+            RuleError::at(Field::Ports, format!("`{}` is no port", Shown(text)))
                 .hint("write a number from 1 to 65535 without leading zero, or a range such as `8000-8099`"),
         ),
     }
@@ -724,7 +731,7 @@ fn merged(ranges: Vec<PortRange>) -> Vec<PortRange> {
 
 fn range(text: &str) -> Result<IpNet, RuleError> {
     let at_fault = |why: &str| {
-        RuleError::new(
+        RuleError::at(
             Field::Cidr,
             format!("`{}` is no range of addresses: {why}", Shown(text)),
         )
@@ -760,12 +767,14 @@ impl EnvironmentRule {
     ///
     /// [`RuleError`] at [`Field::Key`] or [`Field::Value`].
     pub fn new(key: &str, value: Option<&str>) -> Result<Self, RuleError> {
-        let at_fault = |why: &str| RuleError::new(Field::Key, why);
+        let at_fault = |why: &str| RuleError::at(Field::Key, why);
         if key.is_empty() {
-            return Err(at_fault("the name is empty"));
+            return Err(at_fault("the name is empty").hint("write the name of a variable"));
         }
         if key.len() > NAME_BYTES_MAX {
-            return Err(at_fault("the name is too long"));
+            return Err(
+                at_fault("the name is too long").hint(format_args!("write at most {NAME_BYTES_MAX} bytes"))
+            );
         }
         if key.contains('*') {
             return Err(at_fault("variables are granted one by one").hint("write each name"));
@@ -774,16 +783,19 @@ impl EnvironmentRule {
             return Err(at_fault("the name contains `=`").hint("write `{key: NAME, value: \"text\"}`"));
         }
         if key.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(at_fault("the name contains a space or control character"));
+            return Err(at_fault("the name contains a space or control character")
+                .hint("leave it out; write one name for each variable"));
         }
         if value.is_some_and(|value| value.contains('\0')) {
-            return Err(RuleError::new(Field::Value, "the value contains a NUL character"));
+            return Err(RuleError::at(Field::Value, "the value contains a NUL character")
+                .hint("leave it out; no variable can have one"));
         }
         if value.is_some_and(|value| value.len() > VALUE_BYTES_MAX) {
-            return Err(RuleError::new(
+            return Err(RuleError::at(
                 Field::Value,
                 format!("the value is longer than {VALUE_BYTES_MAX} bytes"),
-            ));
+            )
+            .hint("grant a file that holds it"));
         }
         let with = if value.is_some() { " with a value" } else { "" };
         Ok(Self {
@@ -871,7 +883,7 @@ impl SecretRule {
             || !spec.name.bytes().all(is_name)
             || !spec.name.starts_with(|c: char| c.is_ascii_alphanumeric())
         {
-            return Err(RuleError::new(
+            return Err(RuleError::at(
                 Field::Name,
                 format!("`{}` is no name of a secret", Shown(&spec.name)),
             )
@@ -963,22 +975,25 @@ impl SecretRule {
 fn header(text: &str) -> Result<String, RuleError> {
     let header = text.to_ascii_lowercase();
     if !is_method(text) {
-        return Err(RuleError::new(
-            Field::Header,
-            format!("`{}` is no name of a header", Shown(text)),
-        ));
+        return Err(
+            RuleError::at(Field::Header, format!("`{}` is no name of a header", Shown(text)))
+                .hint("write for example `authorization` or `x-api-key`, without a colon"),
+        );
     }
     if RESERVED_HEADERS.contains(&header.as_str()) {
-        return Err(RuleError::new(
+        return Err(RuleError::at(
             Field::Header,
             format!("the header `{header}` cannot carry a secret"),
+        )
+        .hint(
+            "the message or the connection depends on it; write for example `authorization` or `x-api-key`",
         ));
     }
     Ok(header)
 }
 
 fn format_parts(format: &str) -> Result<(String, String), RuleError> {
-    let at_fault = |why: String| RuleError::new(Field::Format, why);
+    let at_fault = |why: String| RuleError::at(Field::Format, why);
     let Some((before, after)) = format
         .split_once(SECRET_MARK)
         .filter(|(_, after)| !after.contains(SECRET_MARK))
@@ -987,14 +1002,16 @@ fn format_parts(format: &str) -> Result<(String, String), RuleError> {
             .hint("write for example `Bearer {secret}`"));
     };
     if format.len() > VALUE_BYTES_MAX {
-        return Err(at_fault(format!(
-            "the format is longer than {VALUE_BYTES_MAX} bytes"
-        )));
+        return Err(
+            at_fault(format!("the format is longer than {VALUE_BYTES_MAX} bytes"))
+                .hint("put what is secret into the secret itself"),
+        );
     }
     if !format.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        return Err(at_fault(
-            "the format has characters that a header cannot carry".to_owned(),
-        ));
+        return Err(
+            at_fault("the format has characters that a header cannot carry".to_owned())
+                .hint("use visible ASCII characters and spaces"),
+        );
     }
     Ok((before.to_owned(), after.to_owned()))
 }

@@ -1,13 +1,17 @@
 //! Names and addresses of network hosts, and patterns over them, in the one form in which they are compared.
 
 use crate::address;
-use crate::error::{Field, RuleError};
+use crate::error::{Fault, Field, RuleError};
 use crate::pattern::Shown;
+use crate::url::ParseTargetError;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-const MALFORMED: &str = "the host name is malformed";
+const MALFORMED: ParseTargetError = ParseTargetError::new(
+    "the host name is malformed",
+    "a name is labels of at most 63 letters, digits and hyphens with dots between them; an address is `10.0.0.5` or `[fd00::1]`",
+);
 
 /// A network host: a name in lower case without trailing dot, in its ASCII form, or an address.
 ///
@@ -25,8 +29,8 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, in a few words.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// [`ParseTargetError`] for what is neither a name nor an address.
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseTargetError> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Address(address::canonical(address)));
         }
@@ -34,12 +38,18 @@ impl Host {
             let address: Ipv6Addr = inner
                 .strip_suffix(']')
                 .and_then(|inner| inner.parse().ok())
-                .ok_or("the IPv6 address is malformed")?;
+                .ok_or(ParseTargetError::new(
+                    "the IPv6 address is malformed",
+                    "write for example `[fd00::1]`; zones and IPv4 addresses have no place in brackets",
+                ))?;
             return Ok(Self::Address(address::canonical(IpAddr::V6(address))));
         }
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
-            return Err("there is no host");
+            return Err(ParseTargetError::new(
+                "there is no host",
+                "write a name such as `api.example.com`, or an address",
+            ));
         }
         let ascii = ascii_name(text).ok_or(MALFORMED)?;
         match url::Host::parse(&ascii) {
@@ -83,6 +93,10 @@ fn ascii_name(text: &str) -> Option<String> {
     Some(ascii.into_owned())
 }
 
+pub(crate) fn no_host(text: &str, why: impl fmt::Display) -> Fault {
+    RuleError::at(Field::Host, format!("`{}` is not a host: {why}", Shown(text)))
+}
+
 /// The hosts a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {
@@ -104,28 +118,20 @@ impl HostPattern {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let refused = |why: &str| {
-            Err(RuleError::new(
-                Field::Host,
-                format!("`{}` is not a host: {why}", Shown(text)),
-            ))
-        };
+        let refused = |why: ParseTargetError| Err(no_host(text, why).hint(why.hint()));
         if let Some(name) = text.strip_prefix("*.") {
             return match Host::parse(name) {
                 Ok(Host::Name(name)) => Ok(Self::Below(name)),
-                Ok(Host::Address(_)) => refused("an address has no names below it"),
+                Ok(Host::Address(_)) => refused(ParseTargetError::new(
+                    "an address has no names below it",
+                    "write the address alone, or a range as `cidr`",
+                )),
                 Err(why) => refused(why),
             };
         }
         if text.contains('*') {
-            return Err(RuleError::new(
-                Field::Host,
-                format!(
-                    "`{}` is not a host: `*` can only stand for whole labels at the front",
-                    Shown(text)
-                ),
-            )
-            .hint("write `*.` and a name"));
+            let why = "`*` can only stand for whole labels at the front";
+            return Err(no_host(text, why).hint("write `*.` and a name"));
         }
         match Host::parse(text) {
             Ok(host) => Ok(Self::Exact(host)),
@@ -162,9 +168,9 @@ impl HostPattern {
     pub(crate) fn check_grantable(&self) -> Result<(), RuleError> {
         match self {
             Self::Exact(_) => Ok(()),
-            Self::Any => Err(RuleError::new(Field::Host, "`*` would allow every host")
+            Self::Any => Err(RuleError::at(Field::Host, "`*` would allow every host")
                 .hint("name the hosts; `*` can only stand in `deny`")),
-            Self::Below(name) if is_public_suffix(name) => Err(RuleError::new(
+            Self::Below(name) if is_public_suffix(name) => Err(RuleError::at(
                 Field::Host,
                 format!(
                     "`*.{name}` would allow names of unrelated owners, because `{name}` is a public suffix"

@@ -29,6 +29,7 @@ mod signature;
 mod tests;
 mod text;
 mod url;
+mod url_path;
 mod witness;
 
 pub use access::{Access, AccessKind, FileOperation, Protocol, SocketUse};
@@ -51,4 +52,5 @@ pub use rate::Rate;
 pub use relation::{Excess, LimitChange, PolicyDiff, Relation};
 pub use rules::{Policy, PolicyError, RuleList, Rules};
 pub use signature::{SignatureMode, SignatureRule, TrustedIdentity, TrustedKey, TrustedSigner};
-pub use url::{HttpTarget, ParseTargetError, Scheme, UrlPathPattern};
+pub use url::{HttpTarget, ParseTargetError, Scheme};
+pub use url_path::UrlPathPattern;

@@ -283,13 +283,13 @@ impl Amount {
 #[error("{message}")]
 pub struct ParseLimitError {
     pub(crate) message: String,
-    pub(crate) hint: Option<&'static str>,
+    pub(crate) hint: &'static str,
 }
 
 impl ParseLimitError {
-    /// What to write instead, if that can be told.
+    /// What to write instead.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> &'static str {
         self.hint
     }
 }
@@ -335,7 +335,7 @@ impl LimitSettings {
             if read.is_set(key) {
                 return Err(ParseLimitError {
                     message: format!("`{}` says the same thing twice", shown(text)),
-                    hint: Some("write time, a share, or one of each: `2s 500m`"),
+                    hint: "write time, a share, or one of each: `2s 500m`",
                 });
             }
             read.put(key, Amount::Number(number), word)?;
@@ -362,20 +362,20 @@ impl LimitSettings {
         if zero {
             return Err(ParseLimitError {
                 message: format!("`{}` cannot be zero", key.name()),
-                hint: Some("a limit of zero would end every call; to forbid something, do not grant it"),
+                hint: "a limit of zero would end every call; to forbid something, do not grant it",
             });
         }
         if amount < key.min() {
             return Err(ParseLimitError {
                 message: format!("`{}` is less than {}", shown(text), key.text(key.min())),
-                hint: matches!(key, LimitKey::Memory)
-                    .then_some("a plain number means bytes; for mebibytes write `Mi`"),
+                // Of the other limits nothing can be written that is less and not zero.
+                hint: "a plain number means bytes; for mebibytes write `Mi`",
             });
         }
         if amount > key.max() {
             return Err(ParseLimitError {
                 message: format!("`{}` is more than {}", shown(text), key.text(key.max())),
-                hint: Some("no policy can ask for more than that"),
+                hint: "no policy can ask for more than that",
             });
         }
         self.0.insert(key, amount);

@@ -29,6 +29,19 @@ pub enum ParsePathError {
     TooLong,
 }
 
+impl ParsePathError {
+    /// What to write instead.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Relative => "begin with `/`",
+            Self::Parent => "write the path it leads to",
+            Self::Nul => "leave the character out; no path has it",
+            Self::TooLong => "name a folder above it",
+        }
+    }
+}
+
 impl AbsolutePath {
     /// The root.
     #[must_use]

@@ -182,7 +182,7 @@ impl PathPattern {
     ///
     /// [`RuleError`] at [`Field::Uri`].
     pub fn storage(uri: &str, base: Option<&AbsolutePath>) -> Result<Self, RuleError> {
-        let at_fault = |message: String| RuleError::new(Field::Uri, message);
+        let at_fault = |message: String| RuleError::at(Field::Uri, message);
         let Some(path) = uri.strip_prefix("fs://") else {
             return Err(at_fault(format!("`{}` is not an `fs://` URI", Shown(uri)))
                 .hint("write `fs:///` and the absolute path"));
@@ -214,11 +214,15 @@ impl PathPattern {
         let mut is_tree = false;
         for segment in path.split('/').filter(|s| !s.is_empty() && *s != ".") {
             if is_tree {
-                return Err(RuleError::new(Field::Uri, "`**` is not at the end of the path"));
+                return Err(
+                    RuleError::at(Field::Uri, "`**` is not at the end of the path").hint(
+                        "`/**` at the end is all that is below; one `*` stands for a part of one segment",
+                    ),
+                );
             }
             if segment == ".." {
                 return Err(
-                    RuleError::new(Field::Uri, "the path contains `..`").hint("write the path it leads to")
+                    RuleError::at(Field::Uri, "the path contains `..`").hint("write the path it leads to")
                 );
             }
             if segment == "**" {
@@ -226,7 +230,7 @@ impl PathPattern {
                 continue;
             }
             globs.push(Glob::parse(segment).ok_or_else(|| {
-                RuleError::new(Field::Uri, format!("`{}` has more than one `*`", Shown(segment)))
+                RuleError::at(Field::Uri, format!("`{}` has more than one `*`", Shown(segment)))
                     .hint("a segment can have one `*`; `**` stands alone at the end")
             })?);
         }
@@ -265,16 +269,18 @@ impl fmt::Display for PathPattern {
 
 fn check_path_characters(path: &str) -> Result<(), RuleError> {
     if path.len() > PATTERN_BYTES_MAX {
-        return Err(RuleError::new(
+        return Err(RuleError::at(
             Field::Uri,
             format!("the path is longer than {PATTERN_BYTES_MAX} bytes"),
-        ));
+        )
+        .hint("name a folder above it"));
     }
     if let Some(control) = path.chars().find(|c| c.is_control()) {
-        return Err(RuleError::new(
+        return Err(RuleError::at(
             Field::Uri,
             format!("the path contains the control character {:?}", control),
-        ));
+        )
+        .hint("leave it out, or name the folder that such a file is in"));
     }
     let Some(special) = path
         .chars()
@@ -282,7 +288,7 @@ fn check_path_characters(path: &str) -> Result<(), RuleError> {
     else {
         return Ok(());
     };
-    Err(RuleError::new(
+    Err(RuleError::at(
         Field::Uri,
         format!("the path contains `{special}`, which has no meaning here"),
     )
@@ -344,14 +350,15 @@ impl SourcePattern {
         let glob = text_pattern(Field::Source, text)?;
         if !can_match_a_reference(text, deep) {
             return Err(
-                RuleError::new(Field::Source, format!("no reference is like `{}`", Shown(text))).hint(
+                RuleError::at(Field::Source, format!("no reference is like `{}`", Shown(text))).hint(
                     "write `oci://ghcr.io/org/*`, `https://example.com/**`, `file:///srv/**` or `starter:*`; `oci://**` \
                      is every registry",
                 ),
             );
         }
         if deep && glob.as_literal().is_none() {
-            return Err(RuleError::new(Field::Source, "the pattern has both `*` and `**`"));
+            return Err(RuleError::at(Field::Source, "the pattern has both `*` and `**`")
+                .hint("keep `**`, and write out what the `*` stands for"));
         }
         Ok(Self { glob, deep })
     }
@@ -400,21 +407,26 @@ fn can_match_a_reference(text: &str, deep: bool) -> bool {
 
 fn text_pattern(field: Field, text: &str) -> Result<Glob, RuleError> {
     if text.is_empty() {
-        return Err(RuleError::new(field, "the pattern is empty"));
+        return Err(
+            RuleError::at(field, "the pattern is empty").hint("write a name, or a part of one and `*`")
+        );
     }
     if text.len() > PATTERN_BYTES_MAX {
-        return Err(RuleError::new(
+        return Err(RuleError::at(
             field,
             format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes"),
-        ));
+        )
+        .hint("write the beginning and `*`"));
     }
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(RuleError::new(
-            field,
-            "the pattern contains a space or control character",
-        ));
+        return Err(
+            RuleError::at(field, "the pattern contains a space or control character")
+                .hint("leave it out; no name has one"),
+        );
     }
-    Glob::parse(text).ok_or_else(|| RuleError::new(field, "the pattern has more than one `*`"))
+    Glob::parse(text).ok_or_else(|| {
+        RuleError::at(field, "the pattern has more than one `*`").hint("write several patterns")
+    })
 }
 
 /// User input in a message: bounded, and without control characters.

@@ -210,7 +210,7 @@ impl Decimal {
         if !scaled.is_multiple_of(self.divisor) {
             return Err(wrong(
                 format!("`{}` is not a whole number of {what}", shown(text)),
-                "write it with a smaller unit",
+                "round it; nothing smaller is counted",
             ));
         }
         u64::try_from(scaled / self.divisor).map_err(|_| too_large(text))
@@ -226,7 +226,7 @@ fn split(text: &str) -> Result<(Decimal, &str), ParseLimitError> {
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(ParseLimitError {
             message: format!("`{}` is not an amount", shown(text)),
-            hint: Some("an amount is a number and a unit, for example `512Mi`, `30s` or `100`"),
+            hint: "an amount is a number and a unit, for example `512Mi`, `30s` or `100`",
         });
     }
     if whole.len() > 1 && whole.starts_with('0') {
@@ -242,7 +242,7 @@ fn split(text: &str) -> Result<(Decimal, &str), ParseLimitError> {
     if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(ParseLimitError {
             message: format!("`{}` has too many digits", shown(text)),
-            hint: None,
+            hint: "write at most nine digits after the point, or a smaller unit",
         });
     }
     let digits = whole.bytes().chain(fraction.bytes());
@@ -261,15 +261,12 @@ fn scale_of(units: &[(&str, u128)], unit: &str) -> Option<u128> {
 }
 
 fn wrong(message: String, hint: &'static str) -> ParseLimitError {
-    ParseLimitError {
-        message,
-        hint: Some(hint),
-    }
+    ParseLimitError { message, hint }
 }
 
 fn too_large(text: &str) -> ParseLimitError {
     ParseLimitError {
         message: format!("`{}` is too large", shown(text)),
-        hint: None,
+        hint: "no policy can ask for so much",
     }
 }

@@ -210,26 +210,23 @@ fn conflict(list: RuleList, index: usize, error: RuleError) -> PolicyError {
 }
 
 fn check_description(rules: &Rules) -> Result<(), PolicyError> {
-    let refused = |why: String| {
-        Err(conflict(
-            RuleList::Description,
-            0,
-            RuleError::new(Field::Description, why),
-        ))
+    let refused = |why: String, hint: &str| {
+        let error = RuleError::at(Field::Description, why).hint(hint);
+        Err(conflict(RuleList::Description, 0, error))
     };
     let Some(description) = &rules.description else {
         return Ok(());
     };
     if description.len() > DESCRIPTION_BYTES_MAX {
-        return refused(format!(
-            "the description is longer than {DESCRIPTION_BYTES_MAX} bytes"
-        ));
+        let why = format!("the description is longer than {DESCRIPTION_BYTES_MAX} bytes");
+        return refused(why, "put longer notes into comments");
     }
     if description
         .chars()
         .any(|c| c.is_control() && c != '\n' && c != '\t')
     {
-        return refused("the description contains a control character".to_owned());
+        let why = "the description contains a control character".to_owned();
+        return refused(why, "leave it out; line breaks and tabs may stand there");
     }
     Ok(())
 }
@@ -244,7 +241,7 @@ fn check_storage(rules: &Rules) -> Result<(), PolicyError> {
         let earlier = places.entry(rule.guest()).or_insert_with(|| host.clone());
         if *earlier != host {
             let message = format!("the guest already sees `{earlier}` at `{}`", rule.guest());
-            let error = RuleError::new(Field::Guest, message).hint("write another `guest` for one of them");
+            let error = RuleError::at(Field::Guest, message).hint("write another `guest` for one of them");
             return Err(conflict(RuleList::Storage, index, error));
         }
     }
@@ -256,7 +253,7 @@ fn check_environment(rules: &Rules) -> Result<(), PolicyError> {
     for (index, rule) in rules.environment.iter().enumerate() {
         if *values.entry(rule.name()).or_insert(rule.value()) != rule.value() {
             let message = format!("the variable `{}` has two values", rule.name());
-            let error = RuleError::new(Field::Key, message).hint("keep one of them");
+            let error = RuleError::at(Field::Key, message).hint("keep one of them");
             return Err(conflict(RuleList::Environment, index, error));
         }
     }
@@ -276,13 +273,12 @@ fn check_secrets(rules: &Rules) -> Result<(), PolicyError> {
 fn two_values(one: &SecretRule, other: &SecretRule) -> RuleError {
     if one.name() == other.name() {
         let message = format!("the secret `{}` has two formats for one header", one.name());
-        return RuleError::new(Field::Format, message).hint("keep one of them");
+        return RuleError::at(Field::Format, message).hint("keep one of them");
     }
     let (one, header, other) = (one.name(), one.header(), other.name());
     let message =
         format!("the secrets `{one}` and `{other}` claim the header `{header}` of the same requests");
-    RuleError::new(Field::Header, message)
-        .hint("keep one of them, or give each a host or a header of its own")
+    RuleError::at(Field::Header, message).hint("keep one of them, or give each a host or a header of its own")
 }
 
 /// Of two secrets for one header, a request could carry neither. Each is compared with each, so there is a bound.
@@ -294,7 +290,7 @@ fn check_headers(rules: &Rules) -> Result<(), PolicyError> {
             return Err(conflict(
                 RuleList::Secrets,
                 index,
-                RuleError::new(Field::Name, message),
+                RuleError::at(Field::Name, message).hint("keep those that the component uses"),
             ));
         }
         let mut earlier = rules.secrets.iter().take(index);

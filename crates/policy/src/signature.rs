@@ -77,7 +77,7 @@ impl TrustedIdentity {
         check_star(identity)?;
         check_name(Field::Issuer, "issuer", issuer)?;
         if issuer.contains('*') || issuer.starts_with('@') || issuer.contains("@@") {
-            return Err(RuleError::new(
+            return Err(RuleError::at(
                 Field::Issuer,
                 "an issuer has no `*`, no `@@`, and no `@` at its beginning",
             )
@@ -109,7 +109,7 @@ fn check_name(field: Field, what: &str, text: &str) -> Result<(), RuleError> {
         return Ok(());
     }
     let message = format!("an {what} has 1 to {NAME_BYTES_MAX} visible ASCII characters");
-    Err(RuleError::new(field, message))
+    Err(RuleError::at(field, message).hint("copy it from the certificate; it has no spaces"))
 }
 
 fn check_star(identity: &str) -> Result<(), RuleError> {
@@ -120,7 +120,7 @@ fn check_star(identity: &str) -> Result<(), RuleError> {
     if rest.is_empty() && start.ends_with(['@', '/']) && names_somebody {
         return Ok(());
     }
-    Err(RuleError::new(Field::Identity, "`*` would let in too many, or nobody").hint(
+    Err(RuleError::at(Field::Identity, "`*` would let in too many, or nobody").hint(
         "it may stand only at the end, after `@` or `/`, behind `https://`, a host and a path: `https://github.com/org/*`",
     ))
 }
@@ -144,7 +144,7 @@ impl TrustedKey {
     /// [`RuleError`] at [`Field::Key`].
     pub fn new(pem: &str) -> Result<Self, RuleError> {
         let refused = |message: &str| {
-            Err(RuleError::new(Field::Key, message).hint(
+            Err(RuleError::at(Field::Key, message).hint(
                 "paste the file that begins with `-----BEGIN PUBLIC KEY-----`, in the lines after `key: |`",
             ))
         };
@@ -213,11 +213,11 @@ impl SignatureRule {
             | (SignatureMode::Warn | SignatureMode::Off, true) => None,
         };
         if let Some((message, hint)) = contradiction {
-            return Err(RuleError::new(Field::Signers, message).hint(hint));
+            return Err(RuleError::at(Field::Signers, message).hint(hint));
         }
         if signers.len() > SIGNERS_MAX {
             let message = format!("more than {SIGNERS_MAX} signers");
-            return Err(RuleError::new(Field::Signers, message).hint("write several rules"));
+            return Err(RuleError::at(Field::Signers, message).hint("write several rules"));
         }
         Ok(Self {
             source,

@@ -3,13 +3,11 @@
 //! What two readers could take for two different things is refused here and not repaired: the other reader is
 //! a server nobody asked.
 
-use crate::error::{Field, RuleError};
 use crate::host::Host;
-use crate::pattern::{Glob, Segments, Shown};
 use std::fmt;
 
 /// Longest URL, in bytes.
-const URL_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const URL_BYTES_MAX: usize = 16 * 1024;
 /// Longest method, in bytes.
 const METHOD_BYTES_MAX: usize = 32;
 /// How often an escape may be an escape of an escape before the path is refused.
@@ -65,10 +63,36 @@ pub struct HttpTarget {
     path: String,
 }
 
-/// Why a URL cannot be the target of a request.
+/// Why a method, a URL or a part of it cannot be what a request is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ParseTargetError(pub(crate) &'static str);
+#[error("{why}")]
+pub struct ParseTargetError {
+    why: &'static str,
+    hint: &'static str,
+}
+
+impl ParseTargetError {
+    pub(crate) const fn new(why: &'static str, hint: &'static str) -> Self {
+        Self { why, hint }
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        self.hint
+    }
+}
+
+pub(crate) const BACKSLASH: ParseTargetError =
+    ParseTargetError::new("the URL contains a backslash", "write `/`");
+pub(crate) const USER_INFORMATION: ParseTargetError = ParseTargetError::new(
+    "the URL contains user information",
+    "leave out what stands before `@`; a rule of `secrets` adds credentials",
+);
+const PORT: ParseTargetError = ParseTargetError::new(
+    "the port is malformed",
+    "after the host and `:` write a number from 1 to 65535",
+);
 
 /// A URL, taken apart and not yet read.
 pub(crate) struct UrlParts<'a> {
@@ -81,21 +105,36 @@ pub(crate) struct UrlParts<'a> {
 }
 
 impl<'a> UrlParts<'a> {
-    pub(crate) fn parse(url: &'a str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(url: &'a str) -> Result<Self, ParseTargetError> {
         if url.len() > URL_BYTES_MAX {
-            return Err("the URL is too long");
+            return Err(ParseTargetError::new(
+                "the URL is too long",
+                "write at most 16 KiB",
+            ));
         }
         if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("the URL contains a space or control character");
+            return Err(ParseTargetError::new(
+                "the URL contains a space or control character",
+                "leave it out; in a path a space is written `%20`",
+            ));
         }
         if url.contains('\\') {
-            return Err("the URL contains a backslash");
+            return Err(BACKSLASH);
         }
         if url.contains('#') {
-            return Err("the URL contains a fragment");
+            return Err(ParseTargetError::new(
+                "the URL contains a fragment",
+                "leave out `#` and what follows it, which is never sent",
+            ));
         }
-        let (scheme, rest) = url.split_once("://").ok_or("the URL is not absolute")?;
-        let scheme = Scheme::parse(scheme).ok_or("the scheme is neither http nor https")?;
+        let (scheme, rest) = url.split_once("://").ok_or(ParseTargetError::new(
+            "the URL is not absolute",
+            "write for example `https://example.com/path`",
+        ))?;
+        let scheme = Scheme::parse(scheme).ok_or(ParseTargetError::new(
+            "the scheme is neither http nor https",
+            "begin with `https://` or `http://`; what speaks another protocol needs raw sockets: `cidr`, `ports` and `protocols`",
+        ))?;
         let (before_query, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
@@ -105,7 +144,7 @@ impl<'a> UrlParts<'a> {
             None => (before_query, ""),
         };
         if authority.contains('@') {
-            return Err("the URL contains user information");
+            return Err(USER_INFORMATION);
         }
         let (host, port) = split_port(authority)?;
         Ok(Self {
@@ -119,8 +158,14 @@ impl<'a> UrlParts<'a> {
 }
 
 /// Takes `host:port` apart. Port 0 is refused.
-pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), ParseTargetError> {
     let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    if end == 0 && authority.starts_with('[') {
+        return Err(ParseTargetError::new(
+            "the bracket is not closed",
+            "write for example `[fd00::1]` or `[fd00::1]:8080`",
+        ));
+    }
     let (_, rest) = authority.split_at(end);
     let Some(colon) = rest.find(':') else {
         return Ok((authority, None));
@@ -128,12 +173,12 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'stati
     let (host, port) = authority.split_at(end + colon);
     let port = port.trim_start_matches(':');
     if !port.bytes().all(|b| b.is_ascii_digit()) || port.len() > 5 || rest.matches(':').count() > 1 {
-        return Err("the port is malformed");
+        return Err(PORT);
     }
     match port.parse() {
-        Ok(0) => Err("the port is 0"),
+        Ok(0) => Err(ParseTargetError::new("the port is 0", PORT.hint)),
         Ok(port) => Ok((host, Some(port))),
-        Err(_) => Err("the port is malformed"),
+        Err(_) => Err(PORT),
     }
 }
 
@@ -146,15 +191,18 @@ impl HttpTarget {
     /// a fragment, backslashes, control characters, and paths that two readers could take for different ones.
     pub fn parse(method: &str, url: &str) -> Result<Self, ParseTargetError> {
         if !is_method(method) {
-            return Err(ParseTargetError("the method is malformed"));
+            return Err(ParseTargetError::new(
+                "the method is malformed",
+                "write for example `GET`",
+            ));
         }
-        let parts = UrlParts::parse(url).map_err(ParseTargetError)?;
+        let parts = UrlParts::parse(url)?;
         Ok(Self {
             method: method.to_owned(),
             scheme: parts.scheme,
-            host: Host::parse(parts.host).map_err(ParseTargetError)?,
+            host: Host::parse(parts.host)?,
             port: parts.port.unwrap_or(parts.scheme.default_port()),
-            path: normal_path(parts.path).map_err(ParseTargetError)?,
+            path: normal_path(parts.path)?,
         })
     }
 
@@ -229,7 +277,7 @@ pub(crate) fn is_method(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn normal_path(path: &str) -> Result<String, &'static str> {
+fn normal_path(path: &str) -> Result<String, ParseTargetError> {
     let Some(rest) = path.strip_prefix('/') else {
         return Ok("/".to_owned());
     };
@@ -238,7 +286,10 @@ fn normal_path(path: &str) -> Result<String, &'static str> {
     while let Some(segment) = segments.next() {
         normal.push('/');
         if segment.is_empty() && segments.peek().is_some() {
-            return Err("the path contains an empty segment");
+            return Err(ParseTargetError::new(
+                "the path contains an empty segment",
+                "write one `/` between segments",
+            ));
         }
         normal.push_str(&normal_segment(segment)?);
     }
@@ -246,18 +297,24 @@ fn normal_path(path: &str) -> Result<String, &'static str> {
 }
 
 /// One spelling for one segment: what may stand for itself does, everything else is escaped in upper case.
-fn normal_segment(segment: &str) -> Result<String, &'static str> {
+pub(crate) fn normal_segment(segment: &str) -> Result<String, ParseTargetError> {
     let is_escaped = |text: &str| escape(text.as_bytes()).is_some();
     if segment
         .match_indices('%')
         .any(|(at, _)| !segment.get(at..).is_some_and(is_escaped))
     {
-        return Err("the path contains an incomplete escape");
+        return Err(ParseTargetError::new(
+            "the path contains an incomplete escape",
+            "write two digits of base 16 after each `%`; the sign itself is `%25`",
+        ));
     }
     let decoded = decode(segment.as_bytes());
     check_levels(&decoded)?;
     if std::str::from_utf8(&decoded).is_err() {
-        return Err("the path is not UTF-8");
+        return Err(ParseTargetError::new(
+            "the path is not UTF-8",
+            "escape the bytes of a text in UTF-8",
+        ));
     }
     let mut normal = String::with_capacity(segment.len());
     for byte in decoded {
@@ -271,18 +328,27 @@ fn normal_segment(segment: &str) -> Result<String, &'static str> {
 }
 
 /// Refuses what means another place to a reader that decodes, also more than once, or drops parameters.
-fn check_levels(decoded: &[u8]) -> Result<(), &'static str> {
+fn check_levels(decoded: &[u8]) -> Result<(), ParseTargetError> {
     let mut level = decoded.to_vec();
     for _ in 0..ESCAPE_LEVELS_MAX {
         if level.iter().any(|b| matches!(b, b'/' | b'\\')) {
-            return Err("the path contains an encoded slash");
+            return Err(ParseTargetError::new(
+                "the path contains an encoded slash",
+                "servers read it in different ways: write `/` where segments end",
+            ));
         }
         if level.iter().any(u8::is_ascii_control) {
-            return Err("the path contains an encoded control character");
+            return Err(ParseTargetError::new(
+                "the path contains an encoded control character",
+                "leave it out",
+            ));
         }
         let name = level.split(|b| *b == b';').next().unwrap_or_default();
         if matches!(name, b"." | b"..") {
-            return Err("the path contains a dot segment");
+            return Err(ParseTargetError::new(
+                "the path contains a dot segment",
+                "write the path that it leads to",
+            ));
         }
         let next = decode(&level);
         if next == level {
@@ -290,7 +356,10 @@ fn check_levels(decoded: &[u8]) -> Result<(), &'static str> {
         }
         level = next;
     }
-    Err("the path is escaped too many times")
+    Err(ParseTargetError::new(
+        "the path is escaped too many times",
+        "escape what has to be escaped once",
+    ))
 }
 
 /// Decodes once. A `%` that begins no escape stands for itself.
@@ -319,93 +388,4 @@ fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
     };
     let hex = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
     Some((hex(*high)? * 16 + hex(*low)?, rest))
-}
-
-/// The paths of requests a network rule is about.
-///
-/// A path without `*` is that path alone; `/**` at the end, or a `/`, adds everything below it; a `*` within a
-/// segment stands for any characters of it. Whether a request's path ends in `/` makes no difference.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UrlPathPattern(Segments);
-
-impl UrlPathPattern {
-    /// Reads a pattern.
-    ///
-    /// # Errors
-    ///
-    /// [`RuleError`] at [`Field::Paths`].
-    pub fn new(text: &str) -> Result<Self, RuleError> {
-        Self::read(text).map_err(|why| {
-            RuleError::new(
-                Field::Paths,
-                format!("`{}` is not a pattern of paths: {why}", Shown(text)),
-            )
-        })
-    }
-
-    /// A path and everything below it, as in a URL that stands for a host.
-    pub(crate) fn below(path: &str) -> Result<Self, &'static str> {
-        if path.contains('*') {
-            return Self::read(path);
-        }
-        let Self(segments) = Self::read(if path.is_empty() { "/" } else { path })?;
-        Ok(Self(Segments::new(segments.globs().to_vec(), true)))
-    }
-
-    fn read(text: &str) -> Result<Self, &'static str> {
-        if text.len() > URL_BYTES_MAX {
-            return Err("it is too long");
-        }
-        if text.contains(['?', '#']) {
-            return Err("the query is not part of a path");
-        }
-        if text.contains('\\') || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("it contains a backslash, space or control character");
-        }
-        let rest = text.strip_prefix('/').ok_or("it does not begin with `/`")?;
-        let mut globs = Vec::new();
-        let mut segments = rest.split('/').peekable();
-        while let Some(segment) = segments.next() {
-            let is_last = segments.peek().is_none();
-            match segment {
-                "" if is_last => return Ok(Self(Segments::new(globs, true))),
-                "" => return Err("it contains an empty segment"),
-                "**" if is_last => return Ok(Self(Segments::new(globs, true))),
-                "**" => return Err("`**` is not at the end"),
-                _ => globs.push(segment_glob(segment)?),
-            }
-        }
-        Ok(Self(Segments::new(globs, false)))
-    }
-
-    pub(crate) fn segments(&self) -> &Segments {
-        &self.0
-    }
-
-    /// Whether every path belongs to it.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.0.is_deep() && self.0.globs().is_empty()
-    }
-}
-
-fn segment_glob(segment: &str) -> Result<Glob, &'static str> {
-    let Some((before, after)) = segment.split_once('*') else {
-        return Ok(Glob::literal(&normal_segment(segment)?));
-    };
-    if after.contains('*') {
-        return Err("a segment has more than one `*`");
-    }
-    // A dot beside the `*` is no dot segment; a request never has one.
-    let part = |text: &str| match text {
-        "." | ".." => Ok(text.to_owned()),
-        _ => normal_segment(text),
-    };
-    let pattern = format!("{}*{}", part(before)?, part(after)?);
-    Glob::parse(&pattern).ok_or("a segment has more than one `*`")
-}
-
-impl fmt::Display for UrlPathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }

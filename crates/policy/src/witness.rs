@@ -718,16 +718,14 @@ fn points(peers: &[&Peer]) -> (BTreeSet<u32>, BTreeSet<u128>) {
         }
         IpNet::V6(range) => {
             let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
-            // The next /64 too: what stands in the lower half can be the same everywhere (ISATAP).
-            let half = |bits: u128| bits >> 64 << 64;
-            let before = half(first).saturating_sub(1 << 64);
-            let after = half(last).saturating_add(1 << 64);
+            // The next /64 too, for the gaps between ranges that are a part of a /64: what stands in the lower half
+            // can be the same everywhere (ISATAP).
+            let after = (last >> 64 << 64).saturating_add(1 << 64);
             v6.extend([
                 first,
                 last,
                 first.saturating_sub(1),
                 last.saturating_add(1),
-                before,
                 after,
             ]);
         }

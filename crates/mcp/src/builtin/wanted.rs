@@ -59,12 +59,7 @@ fn grant(arguments: &JsonObject) -> Result<Grantable, String> {
     let word = text(arguments, "permission_type")?;
     expect_none(arguments, word, ("access", "storage"))?;
     expect_none(arguments, word, ("host", "secret"))?;
-    let wrong = |error: RuleError| {
-        let hint = error
-            .hint_text()
-            .map_or_else(String::new, |hint| format!("; {hint}"));
-        format!("invalid arguments: {error}{hint}")
-    };
+    let wrong = |error: RuleError| format!("invalid arguments: {error}; {}", error.hint());
     let rule = match word {
         "storage" => {
             let spec = StorageSpec {
@@ -128,10 +123,7 @@ fn limit(key: LimitKey, value: &str) -> Result<Grantable, String> {
     let mut settings = LimitSettings::new();
     match settings.set(key, value) {
         Ok(()) => Ok(Grantable::Limits(settings)),
-        Err(error) => {
-            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-            Err(format!("invalid arguments: `/value`: {error}{hint}"))
-        }
+        Err(error) => Err(format!("invalid arguments: `/value`: {error}; {}", error.hint())),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::ParsePolicyError;
 use super::characters::shown;
 use super::yaml::{Entry, Node, Position, Value};
+use strsim::osa_distance;
 
 /// Keys of other runtimes and of later versions, with the reason why they are refused.
 const REFUSED: [(&str, &str); 10] = [
@@ -43,6 +44,17 @@ const REFUSED: [(&str, &str); 10] = [
         "only the operator's ceiling says where components may come from",
     ),
     ("extends", "a policy stands alone; nothing is read from elsewhere"),
+];
+
+/// What stands below `permissions`.
+pub(super) const SECTIONS: [&str; 7] = [
+    "storage",
+    "filesystem",
+    "network",
+    "environment",
+    "secrets",
+    "tools",
+    "resources",
 ];
 
 /// A map whose keys are all known.
@@ -88,9 +100,10 @@ impl<'n> Map<'n> {
         self.entries
     }
 
-    pub(super) fn required(&self, key: &str) -> Result<&'n Node, ParsePolicyError> {
+    /// `hint` says what could stand there.
+    pub(super) fn required(&self, key: &str, hint: &str) -> Result<&'n Node, ParsePolicyError> {
         self.get(key)
-            .ok_or_else(|| self.at.error(format!("`{key}` is missing")))
+            .ok_or_else(|| self.at.error(format!("`{key}` is missing")).hint(hint))
     }
 
     /// The texts of a list, if the key is there.
@@ -151,12 +164,19 @@ impl Node {
             Value::Plain(text) => Ok(text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(self
                 .at
-                .error(format!("`{key}` must be a text, not {}", self.kind()))),
+                .error(format!("`{key}` must be a text, not {}", self.kind()))
+                .hint(match &self.value {
+                    Value::Null => "write a text, or leave this out",
+                    Value::Map(_) => "put a text with `: ` or braces into quotes",
+                    Value::List(_) | Value::Plain(_) | Value::Quoted(_) => {
+                        "write one text, without brackets or a dash before it"
+                    }
+                })),
         }
     }
 
-    /// A text or a number, as it is written.
-    pub(super) fn amount(&self, key: &str) -> Result<&str, ParsePolicyError> {
+    /// A text or a number, as it is written. `hint` says what could stand there.
+    pub(super) fn amount(&self, key: &str, hint: &str) -> Result<&str, ParsePolicyError> {
         match &self.value {
             Value::Plain(text) if is_octal(text) => Err(self
                 .at
@@ -165,7 +185,8 @@ impl Node {
             Value::Quoted(text) | Value::Plain(text) => Ok(text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(self
                 .at
-                .error(format!("`{key}` must be an amount, not {}", self.kind()))),
+                .error(format!("`{key}` must be an amount, not {}", self.kind()))
+                .hint(hint)),
         }
     }
 
@@ -196,51 +217,29 @@ impl Node {
     }
 }
 
+/// Longest key that may be another one misspelled. Comparing takes time for each letter.
+const MISSPELLED_BYTES_MAX: usize = 64;
+
 fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> ParsePolicyError {
     let key = entry.key.as_str();
     if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
         return entry.at.error(format!("`{key}` is refused in {what}")).hint(*why);
     }
     let error = entry.at.error(format!("`{}` is not a key of {what}", shown(key)));
+    if known.contains(&"permissions") && SECTIONS.contains(&key) {
+        return error.hint("write it below `permissions:`, indented");
+    }
+    let word = key.to_ascii_lowercase().replace('_', "-");
     let near = known
         .iter()
-        .map(|known| (distance(key, known), *known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .filter(|_| word.len() <= MISSPELLED_BYTES_MAX)
+        .map(|known| (osa_distance(&word, known), *known))
+        .filter(|(distance, known)| *distance <= 1 + known.len().min(key.len()) / 4)
         .min();
     match near {
         Some((_, near)) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("its keys are {}", listed(known))),
     }
-}
-
-/// How many letters must be changed, added or left out, or neighbors exchanged, to make one word of the other.
-fn distance(word: &str, other: &str) -> usize {
-    let word = word.to_ascii_lowercase().replace('_', "-");
-    if word.len() > 64 {
-        return usize::MAX;
-    }
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=other.chars().count()).collect();
-    let mut previous = None;
-    for (row, letter) in word.chars().enumerate() {
-        let mut current = vec![row + 1];
-        let mut left = None;
-        for (column, wanted) in other.chars().enumerate() {
-            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX - 1);
-            let mut cost = (at(&last, column) + usize::from(letter != wanted))
-                .min(at(&last, column + 1) + 1)
-                .min(at(&current, column) + 1);
-            // There is something to the left, so that this is not the first column.
-            if previous == Some(wanted) && left == Some(letter) {
-                cost = cost.min(at(&before_last, column.saturating_sub(1)) + 1);
-            }
-            current.push(cost);
-            left = Some(wanted);
-        }
-        previous = Some(letter);
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last.last().copied().unwrap_or(usize::MAX)
 }
 
 fn listed(keys: &[&str]) -> String {

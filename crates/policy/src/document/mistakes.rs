@@ -11,10 +11,12 @@ const INDENT: &str =
     "check the indentation, and put a text that goes on in the next line into quotes on one line";
 const LINE: &str = "a text cannot go on in the next line";
 const DASH: &str = "a list begins in a line of its own, with a dash and a space before each member";
-const VALUE: &str = "a text that begins with a comma or a bracket must be in quotes";
+/// Of what says nothing else.
+pub(super) const CHECK: &str = "check the quotes, brackets and indentation up to this place";
+pub(super) const VALUE: &str = "a text that begins with a comma or a bracket must be in quotes";
 
 /// Message and hint. What is not here is told in the parser's own words.
-const MISTAKES: [(Kind, &str, &str); 31] = [
+const MISTAKES: [(Kind, &str, &str); 37] = [
     (
         Kind::DirectiveDisallowed,
         "YAML directives are not read",
@@ -29,6 +31,12 @@ const MISTAKES: [(Kind, &str, &str); 31] = [
         "an escape in this text is not known",
         ESCAPE,
     ),
+    (Kind::InvalidQuotedScalarHexEscape, SHORT_ESCAPE, ESCAPE),
+    (Kind::InvalidLowSurrogateHexEscape, SHORT_ESCAPE, ESCAPE),
+    (Kind::InvalidLowSurrogate, NO_CHARACTER, WHOLE_CHARACTER),
+    (Kind::MissingLowSurrogate, NO_CHARACTER, WHOLE_CHARACTER),
+    (Kind::UnpairedLowSurrogate, NO_CHARACTER, WHOLE_CHARACTER),
+    (Kind::InvalidUnicodeEscape, NO_CHARACTER, WHOLE_CHARACTER),
     (
         Kind::InvalidTrailingSingleQuotedScalar,
         "there is more text after the quotes",
@@ -93,6 +101,9 @@ const MISTAKES: [(Kind, &str, &str); 31] = [
 ];
 pub(super) const ESCAPE: &str =
     "write `\\\\` for a backslash, or use single quotes, where nothing is escaped";
+const SHORT_ESCAPE: &str = "an escape in this text has too few digits of base 16";
+const NO_CHARACTER: &str = "an escape in this text stands for no character";
+const WHOLE_CHARACTER: &str = "write the character itself";
 const NOTHING: &str = "a value is missing here";
 const SPACES: &str = "indent with spaces";
 const STRANGER: &str = "this does not belong to what stands before it";
@@ -142,7 +153,17 @@ pub(super) fn of(error: &ScanError) -> ParsePolicyError {
     if *kind == Kind::RecursionLimitExceeded {
         return too_deep(at);
     }
-    at.error(kind.to_string())
+    if let Kind::UnclosedFlowCollection { open } = kind {
+        return at
+            .error(format!("`{open}` is not closed"))
+            .hint("close each `[` with `]`, and each `{` with `}`");
+    }
+    if let Kind::MismatchedFlowCollectionEnd { open, close } = kind {
+        return at
+            .error(format!("`{open}` is closed by `{close}`"))
+            .hint("close each `[` with `]`, and each `{` with `}`");
+    }
+    at.error(kind.to_string()).hint(CHECK)
 }
 
 /// Escapes of YAML that neither JSON nor people use.
@@ -158,4 +179,5 @@ pub(super) fn has_rare_escape(source: &str) -> bool {
 
 pub(super) fn too_deep(at: Position) -> ParsePolicyError {
     at.error(format!("the nesting is deeper than {DEPTH_MAX}"))
+        .hint("a policy needs eight levels; check the brackets and the indentation")
 }

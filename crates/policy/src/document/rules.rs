@@ -1,6 +1,6 @@
 //! Makes rules of the parts of a document, and says at which part a rule fails.
 
-use super::fields::Map;
+use super::fields::{Map, SECTIONS};
 use super::yaml::{Entry, Node, Position, Value};
 use super::{ParseOptions, ParsePolicyError, from_rule};
 use crate::error::{Field, RuleError};
@@ -104,16 +104,7 @@ impl<'n> Placed<'n> {
 
 /// Reads what stands below `permissions`.
 pub(super) fn permissions<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyError> {
-    let known = [
-        "storage",
-        "filesystem",
-        "network",
-        "environment",
-        "secrets",
-        "tools",
-        "resources",
-    ];
-    for Entry { key, value, .. } in Map::of(node, "`permissions`", &known)?.entries() {
+    for Entry { key, value, .. } in Map::of(node, "`permissions`", &SECTIONS)?.entries() {
         if value.is_null() {
             continue;
         }
@@ -152,7 +143,10 @@ fn storage<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyE
         for item in members(&section, effect.as_str())? {
             let map = Map::of(item, "a storage rule", &["uri", "access", "guest", "submounts"])?;
             let spec = StorageSpec {
-                uri: map.required("uri")?.text("uri")?.to_owned(),
+                uri: map
+                    .required("uri", "write for example `uri: \"fs:///srv/data\"`")?
+                    .text("uri")?
+                    .to_owned(),
                 access: map.texts("access")?,
                 guest: map.text("guest")?,
                 submounts: map
@@ -177,7 +171,8 @@ fn filesystem<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePoli
     for access in ["read", "write"] {
         for item in members(&section, access)? {
             let path_node = match &item.value {
-                Value::Map(_) => Map::of(item, "a `filesystem` rule", &["path"])?.required("path")?,
+                Value::Map(_) => Map::of(item, "a `filesystem` rule", &["path"])?
+                    .required("path", "write for example `path: /srv/data`")?,
                 Value::Null | Value::Plain(_) | Value::Quoted(_) | Value::List(_) => item,
             };
             let path = path_node.text("path")?;
@@ -241,7 +236,13 @@ fn network<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyE
 fn port_texts(node: &Node) -> Result<Vec<String>, ParsePolicyError> {
     let items = node.items("ports")?.iter();
     items
-        .map(|item| item.amount("ports").map(str::to_owned))
+        .map(|item| {
+            item.amount(
+                "ports",
+                "write a port or a range, for example `443` or `8000-8099`",
+            )
+            .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -251,7 +252,9 @@ fn environment<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePol
         let (place, rule) = match &item.value {
             Value::Map(_) => {
                 let map = Map::of(item, "an environment rule", &["key", "value"])?;
-                let key = map.required("key")?.text("key")?;
+                let key = map
+                    .required("key", "write the name of a variable: `key: NAME`")?
+                    .text("key")?;
                 (
                     Place::Parts(map),
                     EnvironmentRule::new(key, map.text("value")?.as_deref()),
@@ -270,14 +273,16 @@ fn environment<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePol
     Ok(())
 }
 
+const SECRET: &str = "a secret has a `name`, the `host` it is sent to, and the `header` that carries it";
+
 fn secrets<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyError> {
     let section = only_allow(node, "`secrets`")?;
     for item in members(&section, "allow")? {
         let map = Map::of(item, "a secret", &["name", "host", "header", "format"])?;
         let spec = SecretSpec {
-            name: map.required("name")?.text("name")?.to_owned(),
-            host: map.required("host")?.text("host")?.to_owned(),
-            header: map.required("header")?.text("header")?.to_owned(),
+            name: map.required("name", SECRET)?.text("name")?.to_owned(),
+            host: map.required("host", SECRET)?.text("host")?.to_owned(),
+            header: map.required("header", SECRET)?.text("header")?.to_owned(),
             format: map.text("format")?,
         };
         let rule = SecretRule::new(&spec);
@@ -319,6 +324,8 @@ fn tools(node: &Node, rules: &mut Rules) -> Result<(), ParsePolicyError> {
     Ok(())
 }
 
+const AMOUNT: &str = "write an amount, for example `512Mi`, `30s` or `100`, or leave this out";
+
 fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyError> {
     let section = Map::of(node, "`resources`", &["limits", "cpu", "memory"])?;
     if let Some(node) = section.get("limits")
@@ -331,7 +338,7 @@ fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyE
         for (limit, Entry { key, value, .. }) in
             entries.filter_map(|entry| Some((LimitKey::from_name(&entry.key)?, entry)))
         {
-            let text = value.amount(key)?;
+            let text = value.amount(key, AMOUNT)?;
             limits
                 .set(limit, text)
                 .map_err(|error| unreadable(error, value))?;
@@ -339,14 +346,14 @@ fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyE
     }
     if let Some(entry) = section.entry("cpu") {
         refuse_twice(limits, LimitKey::CpuShare, entry)?;
-        let text = entry.value.amount("cpu")?;
+        let text = entry.value.amount("cpu", AMOUNT)?;
         limits
             .set_cpu_percent(text)
             .map_err(|error| unreadable(error, &entry.value))?;
     }
     if let Some(entry) = section.entry("memory") {
         refuse_twice(limits, LimitKey::Memory, entry)?;
-        let text = entry.value.amount("memory")?;
+        let text = entry.value.amount("memory", AMOUNT)?;
         limits
             .set_memory_mebibytes(text)
             .map_err(|error| unreadable(error, &entry.value))?;
@@ -365,11 +372,7 @@ fn refuse_twice(limits: &LimitSettings, key: LimitKey, entry: &Entry) -> Result<
 }
 
 fn unreadable(error: ParseLimitError, node: &Node) -> ParsePolicyError {
-    let located = node.at.error(error.message);
-    match error.hint {
-        Some(hint) => located.hint(hint),
-        None => located,
-    }
+    node.at.error(error.message).hint(error.hint)
 }
 
 fn key_of(field: Field) -> Option<&'static str> {

@@ -15,7 +15,7 @@ pub(super) fn read(node: &Node) -> Result<Vec<SignatureRule>, ParsePolicyError> 
 
 fn rule(node: &Node) -> Result<SignatureRule, ParsePolicyError> {
     let map = Map::of(node, "a rule of `signatures`", &["source", "mode", "signers"])?;
-    let source = map.required("source")?;
+    let source = map.required("source", "write for example `source: \"oci://ghcr.io/org/*\"`")?;
     let pattern = SourcePattern::new(source.text("source")?).map_err(|error| from_rule(&error, source.at))?;
     let mode = map
         .get("mode")

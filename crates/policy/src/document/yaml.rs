@@ -25,6 +25,9 @@ pub(super) const DEPTH_MAX: usize = 16;
 /// The one key whose value may be several lines, after `|`: a key in PEM is nothing else.
 const LINES: &str = "key";
 
+/// What to write when there is nothing.
+const BEGIN: &str = "begin with `version: \"1.0\"`";
+
 /// A place in the text, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
@@ -33,12 +36,28 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn error(self, message: impl Into<String>) -> ParsePolicyError {
-        ParsePolicyError {
-            line: self.line,
-            column: self.column,
+    pub(super) fn error(self, message: impl Into<String>) -> Mistake {
+        Mistake {
+            at: self,
             message: message.into(),
-            hint: None,
+        }
+    }
+}
+
+/// What is wrong at a place. No error before [`Mistake::hint`] says what to write instead.
+#[must_use]
+pub(super) struct Mistake {
+    at: Position,
+    message: String,
+}
+
+impl Mistake {
+    pub(super) fn hint(self, hint: impl Into<String>) -> ParsePolicyError {
+        ParsePolicyError {
+            line: self.at.line,
+            column: self.at.column,
+            message: self.message,
+            hint: hint.into(),
         }
     }
 }
@@ -74,7 +93,9 @@ pub(super) struct Entry {
 pub(super) fn read(text: &str) -> Result<Node, ParsePolicyError> {
     let start = Position { line: 1, column: 1 };
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Err(start.error(format!("the document is longer than {DOCUMENT_BYTES_MAX} bytes")));
+        return Err(start
+            .error(format!("the document is longer than {DOCUMENT_BYTES_MAX} bytes"))
+            .hint("write fewer rules: a folder or a host with `*` stands for many"));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     characters::check(text)?;
@@ -115,15 +136,17 @@ impl<'t> Reader<'t> {
         self.next()?;
         let (start, marker) = self.next()?;
         let Event::DocumentStart(is_marked, _) = start else {
-            return Err(place(marker.start).error("the document is empty"));
+            return Err(place(marker.start).error("the document is empty").hint(BEGIN));
         };
         let (event, span) = self.next()?;
         let at = place(span.start);
         if matches!(event, Event::Scalar(..)) && is_missing(span) {
-            return Err(at.error("the document is empty"));
+            return Err(at.error("the document is empty").hint(BEGIN));
         }
         if is_marked && at.line == marker.start.line() {
-            return Err(at.error("the document must begin in a line of its own"));
+            return Err(at
+                .error("the document must begin in a line of its own")
+                .hint("write its first key in the next line"));
         }
         let root = self.node(event, span)?;
         self.next()?;
@@ -144,12 +167,16 @@ impl<'t> Reader<'t> {
         let (event, span) = match self.events.next() {
             Some(Ok(next)) => next,
             Some(Err(error)) => return Err(self.mistake(&error)),
-            None => return Err(place(self.end).error("the document ends too early")),
+            None => {
+                return Err(place(self.end)
+                    .error("the document ends too early")
+                    .hint(mistakes::CHECK));
+            }
         };
         let at = place(span.start);
         // Each check below looks at the text there; without it nothing would be checked.
         span.byte_range()
-            .ok_or_else(|| at.error("the parser lost its place"))?;
+            .ok_or_else(|| at.error("the parser lost its place").hint(mistakes::CHECK))?;
         if let Some(tag) = span.tag_start.filter(|_| event.tag().is_some()) {
             return Err(place(tag).error("tags are not read").hint(QUOTE));
         }
@@ -206,26 +233,31 @@ impl<'t> Reader<'t> {
             };
             let is_comment = self.text.as_bytes().get(offset + line.len()) == Some(&b'#');
             if is_comment && !matches!(before(line.len()), Some(b' ' | b'\t' | b'\n')) {
-                return Err(at(line.len()).error("a comment needs a space before it"));
+                return Err(at(line.len())
+                    .error("a comment needs a space before it")
+                    .hint("write a space before the `#`, or put a text with `#` into quotes"));
             }
             if line.starts_with("...") {
-                return Err(at(0).error("there is no document before its end"));
+                return Err(at(0)
+                    .error("there is no document before its end")
+                    .hint("leave this line out"));
             }
             if let Some(index) = line.find('?') {
-                return Err(at(index).error("keys marked with `?` are not read"));
+                return Err(at(index)
+                    .error("keys marked with `?` are not read")
+                    .hint("write the key, a colon and a space; put a text with `?` into quotes"));
             }
             if let Some(index) = line.find("-\t") {
                 return Err(at(index)
                     .error("a list item cannot stand here")
                     .hint("write a space after the dash"));
             }
-            let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-            // Blank lines and comments may have any indentation.
-            let is_before_value = indent < line.trim_end().len() || offset + line.len() == bytes(to);
-            let is_line = before(0) == Some(b'\n');
-            let tab = line.get(..indent).and_then(|indent| indent.find('\t'));
-            if let Some(index) = tab.filter(|_| is_line && is_before_value && self.flow_depth == 0) {
-                return Err(at(index).error("a tab cannot indent").hint("indent with spaces"));
+            let spaces = line.len() - line.trim_start_matches(' ').len();
+            // Blank lines and comments may have any indentation. The parser refuses tabs before marks.
+            let is_before_value = offset + line.len() == bytes(to);
+            let is_indent = before(0) == Some(b'\n') && is_before_value && self.flow_depth == 0;
+            if is_indent && line.as_bytes().get(spaces) == Some(&b'\t') {
+                return Err(at(spaces).error("a tab cannot indent").hint("indent with spaces"));
             }
         }
         Ok(())
@@ -271,7 +303,7 @@ impl<'t> Reader<'t> {
             | Event::Scalar(..)
             | Event::SequenceEnd
             | Event::MappingEnd
-            | _ => return Err(at.error("a value is missing here")),
+            | _ => return Err(at.error("a value is missing here").hint(mistakes::VALUE)),
         };
         if self.depth == DEPTH_MAX {
             return Err(mistakes::too_deep(at));
@@ -336,7 +368,9 @@ impl<'t> Reader<'t> {
             }
             let at = place(span.start);
             let Event::Scalar(key, style, ..) = event else {
-                return Err(at.error("a list or map cannot stand here"));
+                return Err(at
+                    .error("a list or map cannot stand here")
+                    .hint("a key is one text; put it into quotes when it contains brackets"));
             };
             self.check_key(&key, style, span)?;
             let key = key.into_owned();
@@ -368,7 +402,9 @@ impl<'t> Reader<'t> {
         let at = place(span.start);
         self.scalar(key, style, span)?;
         if is_missing(span) {
-            return Err(at.error("there is no key before `:`"));
+            return Err(at
+                .error("there is no key before `:`")
+                .hint("write a key before it, or put a text that begins with `:` into quotes"));
         }
         let rest = self.text.get(bytes(span.end)..).unwrap_or_default();
         if !rest.trim_start_matches([' ', '\t']).starts_with(':') {
@@ -377,7 +413,9 @@ impl<'t> Reader<'t> {
                 .hint("a key is followed by a colon and a space"));
         }
         if key == "<<" && style == ScalarStyle::Plain {
-            return Err(at.error("merge keys are not read"));
+            return Err(at
+                .error("merge keys are not read")
+                .hint("write here what would be merged"));
         }
         Ok(())
     }

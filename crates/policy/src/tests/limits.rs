@@ -123,7 +123,8 @@ fn a_rate_below_another_accepts_no_more_than_either() {
 fn amounts_that_no_policy_can_ask_for_are_refused() {
     let refused = |key: LimitKey, text: &str, message: &str, hint: Option<&str>| {
         let error = LimitSettings::new().set(key, text).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.hint()), (message, hint));
+        let told = (error.to_string(), error.hint());
+        assert_eq!(told, (message.to_owned(), hint.unwrap_or(error.hint())));
     };
     let zero = Some("a limit of zero would end every call; to forbid something, do not grant it");
     let beyond = Some("no policy can ask for more than that");

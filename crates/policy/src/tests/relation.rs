@@ -377,6 +377,41 @@ fn a_rule_about_a_part_of_what_holds_an_address_is_compared() {
 }
 
 #[test]
+fn each_form_of_an_address_that_holds_another_is_compared() {
+    const DENIED: &str = "net deny cidr=8.8.8.0/24";
+    let beyond = |own: &[&str], deny: &str| {
+        let rule = own[0].strip_prefix("net allow cidr=").expect("a range");
+        let (cidr, rest) = rule.split_once(' ').expect("ports");
+        let rule = format!("network allow cidr \"{cidr}\" {}", rest.replace('=', " "));
+        let deny_rule = deny.strip_prefix("net deny cidr=").expect("a range");
+        let deny_rule = format!("network deny cidr \"{deny_rule}\"");
+        exceeds(own, &[own[0], deny], &rule, Some(&deny_rule)).to_string()
+    };
+    // ISATAP has two forms.
+    let own = "net allow cidr=2606:4700::/64 ports=53 protocols=udp";
+    let first = "net deny cidr=2606:4700::5efe:0:0/96";
+    let second = "net deny cidr=2606:4700::200:5efe:0:0/96";
+    assert!(beyond(&[own, first], DENIED).starts_with("connect udp [2606:4700::200:5efe:808:8"));
+    assert!(beyond(&[own, second], DENIED).starts_with("connect udp [2606:4700::5efe:808:8"));
+    within(&[own, first, second], &[own, first, second, DENIED]);
+    // In the first and the last of four /64s nothing is left of it.
+    let own = "net allow cidr=2606:4700::/62 ports=53 protocols=udp";
+    let last = "net deny cidr=2606:4700:0:3::5efe:0:0/96";
+    let last_second = "net deny cidr=2606:4700:0:3:200:5efe::/96";
+    let example = beyond(&[own, first, second, last, last_second], DENIED);
+    assert!(example.starts_with("connect udp [2606:4700:0:1:"), "{example}");
+    // One of 1.0.0.0/30 is left, which is neither an end of a range nor beside one.
+    let own = "net allow cidr=2606:4700::/80 ports=53 protocols=udp";
+    let part = "net deny cidr=2606:4700::5efe:100:0/127";
+    let example = beyond(&[own, part, "net deny host=1.0.0.2"], "net deny cidr=1.0.0.0/30");
+    assert!(example.ends_with(":5efe:100:3]:53"), "{example}");
+    // A client of one server of Teredo.
+    let own = "net allow cidr=2001:0:808:808::/64 ports=53 protocols=udp";
+    let example = beyond(&[own], "net deny cidr=1.1.1.0/24");
+    assert!(example.starts_with("connect udp [2001:0:808:808:"), "{example}");
+}
+
+#[test]
 fn an_address_that_is_looked_up_is_compared() {
     let own = ["net allow host=10.0.0.5", "net deny host=10.0.0.5 ports=443"];
     let example = exceeds(&own, &[], "network allow host \"10.0.0.5\"", None);

@@ -1,6 +1,6 @@
 //! What a request's target is, and what is refused as one.
 
-use crate::{Host, HttpTarget, ParseTargetError, Scheme};
+use crate::{Host, HttpTarget, Scheme};
 
 #[track_caller]
 fn target(url: &str, normal: &str) {
@@ -11,8 +11,9 @@ fn target(url: &str, normal: &str) {
 }
 
 #[track_caller]
-fn refused(url: &str, why: &'static str) {
-    assert_eq!(HttpTarget::parse("GET", url), Err(ParseTargetError(why)));
+fn refused(url: &str, why: &str) {
+    let refused = HttpTarget::parse("GET", url).unwrap_err();
+    assert_eq!(refused.to_string(), why);
 }
 
 #[test]
@@ -170,7 +171,8 @@ fn a_method_is_a_token() {
         assert_eq!(method(token), Ok(token.to_owned()));
     }
     for other in ["", "G T", "G\r\n", "É", "A/B", &"A".repeat(33)] {
-        assert_eq!(method(other), Err(ParseTargetError("the method is malformed")));
+        let refused = method(other).unwrap_err();
+        assert_eq!(refused.to_string(), "the method is malformed");
     }
 }
 
