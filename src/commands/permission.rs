@@ -29,7 +29,7 @@ pub(crate) async fn run(config: &Config, command: PermissionCommand, output: Out
         PermissionCommand::Revoke(command) => {
             let host = open(config).await?;
             let (id, grants, details) = revoke(config, &host, command)?;
-            let outcome = revoke_all(&host, &id, grants).await?;
+            let outcome = execute(&host, Command::Revoke(id, grants)).await?;
             print(&outcome, details, output)
         }
         PermissionCommand::Reset { id } => {
@@ -48,18 +48,6 @@ pub(crate) async fn run(config: &Config, command: PermissionCommand, output: Out
 
 async fn execute(host: &Host, command: Command) -> Result<Outcome, Exit> {
     Ok(host.execute(command, &Actor::Operator, &Silent).await?)
-}
-
-/// Takes each back. Together they are one answer.
-async fn revoke_all(host: &Host, id: &ComponentId, grants: Vec<Grantable>) -> Result<Outcome, Exit> {
-    let mut all = PolicyChanged::nothing_revoked(id.clone());
-    for grant in grants {
-        let command = Command::Revoke(id.clone(), grant);
-        if let Outcome::Policy(changed) = execute(host, command).await? {
-            all.add(changed);
-        }
-    }
-    Ok(Outcome::Policy(all))
 }
 
 fn grant(config: &Config, command: GrantCommand) -> Result<(ComponentId, Grantable, Details), Exit> {

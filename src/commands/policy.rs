@@ -13,8 +13,8 @@ use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 use wassette_host::{
     AbsolutePath, AccessText, Actor, Ceiling, Command, Component, ComponentId, Effect, Explanation, Host,
-    HostError, NetworkRule, ParseAccessError, ParseOptions, Policy, PolicyDiff, Relation, Silent,
-    StorageRule, read_ceiling, read_text, rule_texts,
+    HostError, NetworkRule, ParseOptions, Policy, PolicyDiff, Relation, Silent, StorageRule, read_ceiling,
+    read_text, rule_texts,
 };
 
 pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output) -> Result<(), Exit> {
@@ -31,7 +31,7 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand, output: Output)
         }
         PolicyCommand::Explain { id, access } => {
             let access = AccessText::parse(&access)
-                .map_err(|error| Exit::usage(error.to_string()).with_hint(ParseAccessError::HINT))?;
+                .map_err(|error| Exit::usage(error.to_string()).with_hint(error.hint()))?;
             explain(&open(config).await?, &component_id(&id)?, &access, output).await
         }
         PolicyCommand::Diff { a, b, base } => {

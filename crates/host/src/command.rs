@@ -71,8 +71,8 @@ pub enum Command {
     Unload(ComponentId),
     /// Allows a component something.
     Grant(ComponentId, Grantable),
-    /// Takes something back: afterwards nothing that the grant would allow is allowed.
-    Revoke(ComponentId, Grantable),
+    /// Takes these back, together: afterwards nothing that they would allow is allowed.
+    Revoke(ComponentId, Vec<Grantable>),
     /// Takes everything back.
     Reset(ComponentId),
     /// Asks a person to allow a component something, and says what for.
@@ -196,9 +196,8 @@ impl Command {
             | Self::ApproveRequest(_)
             | Self::DenyRequest(_)
             | Self::Reset(_) => Vec::new(),
-            Self::Grant(_, grant) | Self::Revoke(_, grant) | Self::Ask(_, grant, _) => {
-                vec![grant.to_string()]
-            }
+            Self::Grant(_, grant) | Self::Ask(_, grant, _) => vec![grant.to_string()],
+            Self::Revoke(_, grants) => grants.iter().map(Grantable::to_string).collect(),
             Self::Attach(_, policy) => rule_texts(policy),
             Self::SetSecret(_, name, _) | Self::DeleteSecret(_, name) => vec![format!("secret \"{name}\"")],
         }
@@ -272,7 +271,7 @@ impl Host {
             Command::Publish(publication) => self.publish(*publication).await,
             Command::Unload(id) => self.unload(&id).await,
             Command::Grant(id, grant) => self.grant(&id, grant).await,
-            Command::Revoke(id, grant) => self.revoke(&id, grant, actor).await,
+            Command::Revoke(id, grants) => self.revoke(&id, grants, actor).await,
             Command::Reset(id) => self.reset(&id, actor).await,
             Command::Ask(id, grant, reason) => self.ask(&id, &grant, (&reason, actor)).await,
             Command::ApproveRequest(number) => self.approve_request(number, actor).await,
@@ -304,9 +303,13 @@ impl Host {
             }
             (Actor::Person { .. }, _) => Err(HostError::NotAllowed { what: "do that" }),
             // Without a limit of its own a component has the default, which may be more.
-            (Actor::Agent { .. }, Command::Revoke(_, Grantable::Limits(_))) => Err(HostError::NotAllowed {
-                what: "change limits",
-            }),
+            (Actor::Agent { .. }, Command::Revoke(_, grants))
+                if grants.iter().any(|grant| matches!(grant, Grantable::Limits(_))) =>
+            {
+                Err(HostError::NotAllowed {
+                    what: "change limits",
+                })
+            }
             // What narrows needs nobody.
             (
                 Actor::Agent { .. },

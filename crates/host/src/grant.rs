@@ -13,7 +13,7 @@ use crate::error::HostError;
 use crate::grantable::{Grantable, rule_texts};
 use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
 use crate::protect::{ProtectError, Protection};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use wassette_policy::{AbsolutePath, DOCUMENT_BYTES_MAX, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{Approval, ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
 
@@ -37,22 +37,18 @@ impl Host {
     pub(crate) async fn revoke(
         &self,
         id: &ComponentId,
-        grant: Grantable,
+        grants: Vec<Grantable>,
         actor: &Actor,
     ) -> Result<Outcome, HostError> {
-        let grants = blocking(move || places(grant)).await?;
-        self.refresh().await?;
-        let catalog = self.catalog();
-        let before = catalog.component(id).and_then(|known| known.policy());
-        let rules = grants.iter().flat_map(|grant| grant.taken_from(before)).collect();
+        let grants = blocking(move || grants.into_iter().flat_map(places).collect::<Vec<_>>()).await?;
+        let taken = Mutex::new(Vec::new());
         let change = |policy: &Policy| {
-            let mut next = policy.clone();
-            for grant in &grants {
-                next = grant.revoked_from(&next)?;
-            }
+            let (next, rules) = without(policy, &grants)?;
+            *taken.lock().unwrap_or_else(PoisonError::into_inner) = rules;
             narrowed(policy, next, actor)
         };
         let is_changed = self.change(id, &change, |_, _| Ok(())).await?;
+        let rules = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Outcome::Policy(changed(
             id,
             PolicyChange::Revoked,
@@ -306,6 +302,20 @@ fn narrowed(before: &Policy, next: Policy, actor: &Actor) -> Result<Policy, Host
     }
 }
 
+/// What is left of a policy without these grants, and what each of them took that was there.
+fn without(policy: &Policy, grants: &[Grantable]) -> Result<(Policy, Vec<String>), HostError> {
+    let mut left = policy.clone();
+    let mut taken = Vec::new();
+    for grant in grants {
+        let next = grant.revoked_from(&left)?;
+        if next != left {
+            taken.extend(grant.taken_from(&left));
+        }
+        left = next;
+    }
+    Ok((left, taken))
+}
+
 /// What an agent leaves of a policy: everything that narrows.
 fn without_grants(policy: &Policy) -> Result<Policy, HostError> {
     let mut rules = policy.rules().clone();
@@ -482,7 +492,7 @@ mod tests {
         );
         for command in [
             Command::Grant(id.clone(), network("a.example.com")),
-            Command::Revoke(id.clone(), network("a.example.com")),
+            Command::Revoke(id.clone(), vec![network("a.example.com")]),
         ] {
             let error = execute(&host, command, &Actor::Operator)
                 .await
@@ -537,10 +547,19 @@ mod tests {
         let set = Command::Grant(id.clone(), limits.clone());
         assert!(execute(&host, set, &Actor::Operator).await.expect("granted"));
         // Without its limit the component could use more.
-        let error = execute(&host, Command::Revoke(id.clone(), limits), &agent()).await;
+        let error = execute(&host, Command::Revoke(id.clone(), vec![limits]), &agent()).await;
         assert!(matches!(error, Err(HostError::NotAllowed { .. })), "{error:?}");
-        let revoke = Command::Revoke(id.clone(), network("a.example.com"));
-        assert!(execute(&host, revoke, &agent()).await.expect("revoked"));
+        let both = vec![network("b.example.com"), network("a.example.com")];
+        let revoke = Command::Revoke(id.clone(), both);
+        let revoked = host
+            .execute(revoke.clone(), &agent(), &Silent)
+            .await
+            .expect("revoked");
+        let Outcome::Policy(revoked) = revoked else {
+            panic!("{revoked:?}")
+        };
+        assert_eq!(revoked.rules, ["network allow host \"a.example.com\""]);
+        assert!(!execute(&host, revoke, &agent()).await.expect("nothing left"));
         assert_eq!(rules(&host, &id), ["limit memory 32Mi"]);
     }
 }

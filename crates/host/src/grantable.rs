@@ -27,14 +27,14 @@ impl Grantable {
     }
 
     /// What it takes back, in one line each: of limits those that were set, whatever they were.
-    pub(crate) fn taken_from(&self, policy: Option<&Policy>) -> Vec<String> {
+    pub(crate) fn taken_from(&self, policy: &Policy) -> Vec<String> {
         match self {
             Self::Rule(_) => self.texts(),
             Self::Limits(named) => {
-                let set = policy.map(|policy| &policy.rules().limits);
+                let set = &policy.rules().limits;
                 let taken = named
                     .keys()
-                    .filter_map(|key| Some(format!("limit {} {}", key.name(), set?.text(key)?)));
+                    .filter_map(|key| Some(format!("limit {} {}", key.name(), set.text(key)?)));
                 taken.collect()
             }
         }

@@ -127,29 +127,6 @@ pub struct PolicyChanged {
     pub is_changed: bool,
 }
 
-impl PolicyChanged {
-    /// Adds what a second change took back. What made no difference took back nothing.
-    pub fn add(&mut self, next: Self) {
-        if next.is_changed {
-            self.rules.extend(next.rules);
-            self.is_changed = true;
-        }
-    }
-
-    /// Nothing, yet.
-    #[must_use]
-    pub fn nothing_revoked(id: ComponentId) -> Self {
-        Self {
-            id,
-            change: PolicyChange::Revoked,
-            rules: Vec::new(),
-            denied_by: Vec::new(),
-            unused: Vec::new(),
-            is_changed: false,
-        }
-    }
-}
-
 /// How a policy was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

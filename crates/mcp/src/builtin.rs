@@ -14,7 +14,7 @@ use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
     Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest, Outcome,
-    PolicyChange, PolicyChanged, Progress, Reference, revocable, rule_texts,
+    Progress, Reference, revocable, rule_texts,
 };
 
 use crate::search::search;
@@ -202,7 +202,7 @@ impl Desk<'_> {
         builtin: Builtin,
         arguments: &JsonObject,
     ) -> Result<CallToolResult, ErrorData> {
-        let commands = match builtin {
+        let command = match builtin {
             Builtin::ListComponents => {
                 return match only(arguments, &[]) {
                     Ok(()) => self.list().await,
@@ -233,34 +233,22 @@ impl Desk<'_> {
             Builtin::InvokeTool | Builtin::RequestPermission => {
                 return Err(ErrorData::internal_error("this tool is no command", None));
             }
-            Builtin::LoadComponent => self.load(arguments).map(|command| vec![command]),
-            Builtin::UnloadComponent => unload(arguments).map(|command| vec![command]),
-            Builtin::ResetPermission => reset(arguments).map(|command| vec![command]),
+            Builtin::LoadComponent => self.load(arguments),
+            Builtin::UnloadComponent => unload(arguments),
+            Builtin::ResetPermission => reset(arguments),
             // What another process granted is meant too.
             Builtin::RevokePermission => match self.host.refresh().await {
                 Ok(()) => self.revoke(arguments),
                 Err(error) => return wire::command_refused(&error),
             },
         };
-        let commands = match commands {
-            Ok(commands) => commands,
+        let command = match command {
+            Ok(command) => command,
             Err(text) => return Ok(wire::failure(text)),
         };
-        let mut last = None;
-        let mut revoked = None;
-        for command in commands {
-            match self.host.execute(command, self.actor, self.progress).await {
-                Ok(Outcome::Policy(next)) if next.change == PolicyChange::Revoked => {
-                    let none = || PolicyChanged::nothing_revoked(next.id.clone());
-                    revoked.get_or_insert_with(none).add(next);
-                }
-                Ok(outcome) => last = Some(outcome),
-                Err(error) => return wire::command_refused(&error),
-            }
-        }
-        match last.or(revoked.map(Outcome::Policy)) {
-            Some(outcome) => Ok(CallToolResult::structured(outcome_json(&outcome))),
-            None => Ok(wire::failure("there is no such permission")),
+        match self.host.execute(command, self.actor, self.progress).await {
+            Ok(outcome) => Ok(CallToolResult::structured(outcome_json(&outcome))),
+            Err(error) => wire::command_refused(&error),
         }
     }
 
@@ -332,7 +320,7 @@ impl Desk<'_> {
     }
 
     /// What is to be taken back: every grant that is meant by what was named.
-    fn revoke(&self, arguments: &JsonObject) -> Result<Vec<Command>, String> {
+    fn revoke(&self, arguments: &JsonObject) -> Result<Command, String> {
         only(arguments, &["component_id", "permission_type", "value"])?;
         let id = id(arguments, "component_id")?;
         let word = text(arguments, "permission_type")?;
@@ -344,8 +332,10 @@ impl Desk<'_> {
         let policy = catalog.component(&id).and_then(Component::policy);
         let grants = revocable(policy, kind, text(arguments, "value")?)
             .map_err(|error| format!("invalid arguments: `/value`: {error}"))?;
-        let command = |grant| Command::Revoke(id.clone(), grant);
-        Ok(grants.into_iter().map(command).collect())
+        if grants.is_empty() {
+            return Err("there is no such permission".to_owned());
+        }
+        Ok(Command::Revoke(id, grants))
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::access::{Access, FileOperation, Protocol, SocketUse};
 use crate::decide::Question;
 use crate::host::Host;
-use crate::path::AbsolutePath;
+use crate::path::{AbsolutePath, ParsePathError};
 use crate::pattern::Shown;
 use crate::policy::{Authority, Layer};
-use crate::url::HttpTarget;
+use crate::url::{HttpTarget, ParseTargetError};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -55,16 +55,52 @@ pub enum AccessText {
 
 /// Why a text is no access.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no access: {why}", Shown(text))]
+#[error("`{}` is no access: {}", Shown(text), fault.why)]
 pub struct ParseAccessError {
     text: String,
-    why: String,
+    fault: Fault,
 }
 
 impl ParseAccessError {
-    /// What can be written.
-    pub const HINT: &'static str = "write for example `read /path`, `write /path`, `GET https://host/path`, \
-        `connect tcp 10.0.0.5:5432`, `lookup name`, `env NAME` or `secret NAME https://host/path`";
+    /// What to write instead.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        self.fault.hint
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    why: String,
+    hint: &'static str,
+}
+
+impl From<&str> for Fault {
+    fn from(why: &str) -> Self {
+        Self {
+            why: why.to_owned(),
+            hint: "write for example `read /path`, `write /path`, `GET https://host/path`, \
+                `connect tcp 10.0.0.5:5432`, `lookup name`, `env NAME` or `secret NAME https://host/path`",
+        }
+    }
+}
+
+impl From<ParsePathError> for Fault {
+    fn from(error: ParsePathError) -> Self {
+        Self {
+            why: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+impl From<ParseTargetError> for Fault {
+    fn from(error: ParseTargetError) -> Self {
+        Self {
+            why: error.to_string(),
+            hint: error.hint(),
+        }
+    }
 }
 
 const FILE_WORDS: [(&str, FileOperation); 7] = [
@@ -92,43 +128,10 @@ impl AccessText {
     ///
     /// [`ParseAccessError`] for anything else than the forms shown at each variant.
     pub fn parse(text: &str) -> Result<Self, ParseAccessError> {
-        let failed = |why: String| ParseAccessError {
+        read(text.trim()).map_err(|fault| ParseAccessError {
             text: text.to_owned(),
-            why,
-        };
-        let (word, rest) = text
-            .trim()
-            .split_once(' ')
-            .ok_or_else(|| failed("it has one word".to_owned()))?;
-        let rest = rest.trim_start();
-        if let Some((_, operation)) = FILE_WORDS.iter().find(|(known, _)| *known == word) {
-            let path = rest.parse().map_err(|why| failed(format!("{why}")))?;
-            return Ok(Self::File {
-                path,
-                operation: *operation,
-            });
-        }
-        if let Some((_, socket_use)) = SOCKET_WORDS.iter().find(|(known, _)| *known == word) {
-            return socket_address(*socket_use, rest).map_err(failed);
-        }
-        match word {
-            "lookup" => Ok(Self::Lookup(rest.to_owned())),
-            "env" => Ok(Self::Variable(rest.to_owned())),
-            "open" => Ok(Self::Socket(protocol(rest).map_err(failed)?)),
-            "secret" => {
-                let (name, request) = rest
-                    .split_once(' ')
-                    .ok_or_else(|| failed("it has no URL".to_owned()))?;
-                let request = request.trim_start();
-                let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
-                Ok(Self::Secret {
-                    name: name.to_owned(),
-                    target: target(method, url.trim_start()).map_err(failed)?,
-                })
-            }
-            "dial" => dial(rest).map_err(failed),
-            method => Ok(Self::Http(target(method, rest).map_err(failed)?)),
-        }
+            fault,
+        })
     }
 
     /// What is asked for it, one after the other; all must be allowed.
@@ -218,19 +221,45 @@ fn request(target: &HttpTarget) -> Vec<Access<'_>> {
     accesses
 }
 
-fn target(method: &str, url: &str) -> Result<HttpTarget, String> {
-    HttpTarget::parse(method, url).map_err(|why| why.to_string())
-}
-
-fn protocol(text: &str) -> Result<Protocol, String> {
-    match text {
-        "tcp" => Ok(Protocol::Tcp),
-        "udp" => Ok(Protocol::Udp),
-        _ => Err("the protocol is neither tcp nor udp".to_owned()),
+fn read(text: &str) -> Result<AccessText, Fault> {
+    let (word, rest) = text.split_once(' ').ok_or("it has one word")?;
+    let rest = rest.trim_start();
+    if let Some((_, operation)) = FILE_WORDS.iter().find(|(known, _)| *known == word) {
+        return Ok(AccessText::File {
+            path: rest.parse::<AbsolutePath>()?,
+            operation: *operation,
+        });
+    }
+    if let Some((_, socket_use)) = SOCKET_WORDS.iter().find(|(known, _)| *known == word) {
+        return socket_address(*socket_use, rest);
+    }
+    match word {
+        "lookup" => Ok(AccessText::Lookup(rest.to_owned())),
+        "env" => Ok(AccessText::Variable(rest.to_owned())),
+        "open" => Ok(AccessText::Socket(protocol(rest)?)),
+        "secret" => {
+            let (name, request) = rest.split_once(' ').ok_or("it has no URL")?;
+            let request = request.trim_start();
+            let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
+            Ok(AccessText::Secret {
+                name: name.to_owned(),
+                target: HttpTarget::parse(method, url.trim_start())?,
+            })
+        }
+        "dial" => dial(rest),
+        method => Ok(AccessText::Http(HttpTarget::parse(method, rest)?)),
     }
 }
 
-fn socket_address(socket_use: SocketUse, text: &str) -> Result<AccessText, String> {
+fn protocol(text: &str) -> Result<Protocol, Fault> {
+    match text {
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        _ => Err("the protocol is neither tcp nor udp".into()),
+    }
+}
+
+fn socket_address(socket_use: SocketUse, text: &str) -> Result<AccessText, Fault> {
     let (word, address) = text.split_once(' ').ok_or("it has no address")?;
     Ok(AccessText::SocketAddress {
         protocol: protocol(word)?,
@@ -242,7 +271,7 @@ fn socket_address(socket_use: SocketUse, text: &str) -> Result<AccessText, Strin
     })
 }
 
-fn dial(text: &str) -> Result<AccessText, String> {
+fn dial(text: &str) -> Result<AccessText, Fault> {
     let mut words = text.split_whitespace();
     let (Some(address), Some("for"), Some(method), Some(url), None) = (
         words.next(),
@@ -251,10 +280,10 @@ fn dial(text: &str) -> Result<AccessText, String> {
         words.next(),
         words.next(),
     ) else {
-        return Err("it is not of the form `dial 10.0.0.5 for GET https://host/`".to_owned());
+        return Err("it is not of the form `dial 10.0.0.5 for GET https://host/`".into());
     };
     Ok(AccessText::Dial {
-        target: target(method, url)?,
+        target: HttpTarget::parse(method, url)?,
         address: address.parse().map_err(|_| "the address is malformed")?,
     })
 }

@@ -227,6 +227,10 @@ fn what_is_no_access_is_refused() {
         assert_eq!(error.to_string(), format!("`{text}` is no access: {why}"));
     };
     refused("read", "it has one word");
+    let hint = |text: &str| crate::AccessText::parse(text).unwrap_err().hint();
+    assert!(hint("read").contains("`GET https://host/path`"));
+    assert_eq!(hint("read a"), "begin with `/`");
+    assert!(hint("GET example.com").contains("`https://example.com/path`"));
     refused("read a", "the path is not absolute");
     refused("read /..", "the path contains `..`");
     refused("GET example.com", "the URL is not absolute");
