@@ -629,7 +629,9 @@ impl HostError {
             Self::Grant(error) => Some(grant_hint(error)),
             Self::Protected(error) => error.hint(),
             Self::Ceiling(_) | Self::Excess(_) => {
-                Some("the ceiling is the file that `wassette config show` names")
+                Some(
+                    "allow less, or deny what the ceiling denies as well; it is the file that `wassette config show` names",
+                )
             }
             Self::NoCeiling(_) => {
                 Some("mend the file that `wassette config show` names as `ceiling`; everything is back then")

@@ -61,8 +61,7 @@ struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     fn of(ceiling: Option<&'a Ceiling>, reference: &str) -> Self {
-        let source = source(reference);
-        let rule = ceiling.and_then(|ceiling| ceiling.signature_rule(reference, &source));
+        let rule = ceiling.and_then(|ceiling| ceiling.signature_rule(reference));
         Self {
             mode: rule.map_or(SignatureMode::Off, SignatureRule::mode),
             rule,
@@ -86,12 +85,6 @@ impl<'a> Rule<'a> {
             })
             .collect()
     }
-}
-
-/// The source of a reference in its canonical text. What is no reference is its own.
-fn source(reference: &str) -> String {
-    let parsed = reference.parse::<Reference>();
-    parsed.map_or_else(|_| reference.to_owned(), |reference| reference.source())
 }
 
 /// Whether everything that a reference leads to must be signed.

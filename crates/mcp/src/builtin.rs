@@ -13,7 +13,7 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value as Json, json};
 use wassette_host::{
-    Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest, Outcome,
+    Actor, CatalogueEntry, Command, Component, ComponentId, GrantKind, Host, HostError, LoadRequest,
     Progress, Reference, revocable, rule_texts,
 };
 

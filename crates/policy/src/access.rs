@@ -201,10 +201,12 @@ impl Access<'_> {
         match self {
             Self::File { path, operation } => {
                 let path = Ticked(path.as_str());
-                format!(
-                    "a storage grant for `fs://{path}` with {}",
-                    operation.grant_word()
-                )
+                let word = operation.grant_word();
+                if *operation == FileOperation::Rename {
+                    // A folder takes all that is in it along.
+                    return format!("a storage grant for `fs://{path}` and all below it with {word}");
+                }
+                format!("a storage grant for `fs://{path}` with {word}")
             }
             Self::Http(target) => {
                 format!("a network grant for `{}`", target.origin())

@@ -1,8 +1,8 @@
 //! What the operator allows at most, for every component.
 
-use crate::pattern::SourcePattern;
 use crate::rules::Policy;
 use crate::signature::SignatureRule;
+use crate::source::SourcePattern;
 use std::sync::Arc;
 
 /// The most that any component may be granted, where components may come from, and who must have signed them.
@@ -36,16 +36,13 @@ impl Ceiling {
         &self.signatures
     }
 
-    /// The rule about signatures that decides for a reference: the first that matches it or its source, which is the
-    /// reference without tag and digest; both in their canonical texts. Without one, nobody looks at signatures.
-    ///
-    /// SECURITY: the source counts too, because a rule for `oci://host/tool` that did not mean `oci://host/tool:1`
-    /// would be one for nothing.
+    /// The rule about signatures that decides for a reference, in its canonical text: the first that matches. Without
+    /// one, nobody looks at signatures.
     #[must_use]
-    pub fn signature_rule(&self, reference: &str, source: &str) -> Option<&SignatureRule> {
-        let is_meant =
-            |rule: &&SignatureRule| rule.source().matches(reference) || rule.source().matches(source);
-        self.signatures.iter().find(is_meant)
+    pub fn signature_rule(&self, reference: &str) -> Option<&SignatureRule> {
+        self.signatures
+            .iter()
+            .find(|rule| rule.source().matches(reference))
     }
 
     /// What may be granted.

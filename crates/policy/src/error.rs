@@ -111,3 +111,19 @@ impl RuleError {
         &self.hint
     }
 }
+
+/// Why a text is not an amount of a limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseLimitError {
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
+}
+
+impl ParseLimitError {
+    /// What to write instead.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        self.hint
+    }
+}

@@ -1,321 +1,12 @@
-//! An access in words that a person can type, and what a policy says about it.
+//! What a policy says about an access, in one sentence.
 
-use crate::access::{Access, FileOperation, Protocol, SocketUse};
-use crate::decide::Question;
+use crate::access::{Access, FileOperation};
+use crate::access_text::{AccessText, request};
 use crate::host::Host;
-use crate::path::{AbsolutePath, ParsePathError};
-use crate::pattern::Shown;
-use crate::policy::{Authority, Layer};
-use crate::url::{HttpTarget, ParseTargetError};
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// An access that owns what it names. Reads and prints as in `wassette policy explain`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessText {
-    /// `read /path`
-    File {
-        /// As the guest sees it.
-        path: AbsolutePath,
-        /// What for.
-        operation: FileOperation,
-    },
-    /// `GET https://host/path`; to an address it is dialed too.
-    Http(HttpTarget),
-    /// `dial 10.0.0.5 for GET https://host/path`
-    Dial {
-        /// The request.
-        target: HttpTarget,
-        /// What the host's name led to.
-        address: IpAddr,
-    },
-    /// `lookup name`
-    Lookup(String),
-    /// `open tcp`
-    Socket(Protocol),
-    /// `connect tcp 10.0.0.5:5432`
-    SocketAddress {
-        /// TCP or UDP.
-        protocol: Protocol,
-        /// What for.
-        socket_use: SocketUse,
-        /// With whom.
-        address: SocketAddr,
-    },
-    /// `env NAME`
-    Variable(String),
-    /// `secret NAME https://host/path`, or with another method than `GET` before the URL.
-    Secret {
-        /// The secret's name.
-        name: String,
-        /// The request.
-        target: HttpTarget,
-    },
-}
-
-/// Why a text is no access.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no access: {}", Shown(text), fault.why)]
-pub struct ParseAccessError {
-    text: String,
-    fault: Fault,
-}
-
-impl ParseAccessError {
-    /// What to write instead.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        self.fault.hint
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fault {
-    why: String,
-    hint: &'static str,
-}
-
-impl From<&str> for Fault {
-    fn from(why: &str) -> Self {
-        Self {
-            why: why.to_owned(),
-            hint: "write for example `read /path`, `write /path`, `GET https://host/path`, \
-                `connect tcp 10.0.0.5:5432`, `lookup name`, `env NAME` or `secret NAME https://host/path`",
-        }
-    }
-}
-
-impl From<ParsePathError> for Fault {
-    fn from(error: ParsePathError) -> Self {
-        Self {
-            why: error.to_string(),
-            hint: error.hint(),
-        }
-    }
-}
-
-impl From<ParseTargetError> for Fault {
-    fn from(error: ParseTargetError) -> Self {
-        Self {
-            why: error.to_string(),
-            hint: error.hint(),
-        }
-    }
-}
-
-const FILE_WORDS: [(&str, FileOperation); 7] = [
-    ("read", FileOperation::Read),
-    ("write", FileOperation::Write),
-    ("list", FileOperation::List),
-    ("inspect", FileOperation::Inspect),
-    ("create", FileOperation::Create),
-    ("remove", FileOperation::Remove),
-    ("rename", FileOperation::Rename),
-];
-
-const SOCKET_WORDS: [(&str, SocketUse); 5] = [
-    ("bind", SocketUse::Bind),
-    ("listen", SocketUse::Listen),
-    ("connect", SocketUse::Connect),
-    ("send", SocketUse::Send),
-    ("receive", SocketUse::Receive),
-];
-
-impl AccessText {
-    /// Reads an access.
-    ///
-    /// # Errors
-    ///
-    /// [`ParseAccessError`] for anything else than the forms shown at each variant.
-    pub fn parse(text: &str) -> Result<Self, ParseAccessError> {
-        read(text.trim()).map_err(|fault| ParseAccessError {
-            text: text.to_owned(),
-            fault,
-        })
-    }
-
-    /// What is asked for it, one after the other; all must be allowed.
-    #[must_use]
-    pub fn accesses(&self) -> Vec<Access<'_>> {
-        match self {
-            Self::File { path, operation } => vec![Access::File {
-                path,
-                operation: *operation,
-            }],
-            Self::Http(target) => request(target),
-            Self::Dial { target, address } => vec![
-                Access::Http(target),
-                Access::Dial {
-                    target,
-                    address: *address,
-                },
-            ],
-            Self::Lookup(host_name) => vec![Access::Resolve { host_name }],
-            Self::Socket(protocol) => vec![Access::Socket { protocol: *protocol }],
-            Self::SocketAddress {
-                protocol,
-                socket_use,
-                address,
-            } => vec![Access::SocketAddress {
-                protocol: *protocol,
-                socket_use: *socket_use,
-                address: *address,
-            }],
-            Self::Variable(name) => vec![Access::Variable { name }],
-            Self::Secret { name, target } => vec![Access::Secret { name, target }],
-        }
-    }
-
-    /// The request that is or goes with the access.
-    #[must_use]
-    pub fn request(&self) -> Option<&HttpTarget> {
-        match self {
-            Self::Http(target) | Self::Dial { target, .. } | Self::Secret { target, .. } => Some(target),
-            Self::File { .. }
-            | Self::Lookup(_)
-            | Self::Socket(_)
-            | Self::SocketAddress { .. }
-            | Self::Variable(_) => None,
-        }
-    }
-
-    /// The access a question is about; its path is one of the machine.
-    pub(crate) fn of(question: &Question<'_>) -> Self {
-        match *question {
-            Question::File { path, operation, .. } => Self::File {
-                path: path.clone(),
-                operation,
-            },
-            Question::Http(target) => Self::Http(target.clone()),
-            Question::Dial { target, address } => Self::Dial {
-                target: target.clone(),
-                address,
-            },
-            Question::Resolve { host_name, .. } => Self::Lookup(host_name.to_owned()),
-            Question::Socket(protocol) => Self::Socket(protocol),
-            Question::SocketAddress {
-                protocol,
-                socket_use,
-                address,
-            } => Self::SocketAddress {
-                protocol,
-                socket_use,
-                address,
-            },
-            Question::Environment => Self::Variable(String::new()),
-            Question::Variable { name, .. } => Self::Variable(name.to_owned()),
-            Question::Secret { name, target, .. } => Self::Secret {
-                name: name.to_owned(),
-                target: target.clone(),
-            },
-        }
-    }
-}
-
-fn request(target: &HttpTarget) -> Vec<Access<'_>> {
-    let mut accesses = vec![Access::Http(target)];
-    if let Host::Address(address) = target.host() {
-        let address = *address;
-        accesses.push(Access::Dial { target, address });
-    }
-    accesses
-}
-
-fn read(text: &str) -> Result<AccessText, Fault> {
-    let (word, rest) = text.split_once(' ').ok_or("it has one word")?;
-    let rest = rest.trim_start();
-    if let Some((_, operation)) = FILE_WORDS.iter().find(|(known, _)| *known == word) {
-        return Ok(AccessText::File {
-            path: rest.parse::<AbsolutePath>()?,
-            operation: *operation,
-        });
-    }
-    if let Some((_, socket_use)) = SOCKET_WORDS.iter().find(|(known, _)| *known == word) {
-        return socket_address(*socket_use, rest);
-    }
-    match word {
-        "lookup" => Ok(AccessText::Lookup(rest.to_owned())),
-        "env" => Ok(AccessText::Variable(rest.to_owned())),
-        "open" => Ok(AccessText::Socket(protocol(rest)?)),
-        "secret" => {
-            let (name, request) = rest.split_once(' ').ok_or("it has no URL")?;
-            let request = request.trim_start();
-            let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
-            Ok(AccessText::Secret {
-                name: name.to_owned(),
-                target: HttpTarget::parse(method, url.trim_start())?,
-            })
-        }
-        "dial" => dial(rest),
-        method => Ok(AccessText::Http(HttpTarget::parse(method, rest)?)),
-    }
-}
-
-fn protocol(text: &str) -> Result<Protocol, Fault> {
-    match text {
-        "tcp" => Ok(Protocol::Tcp),
-        "udp" => Ok(Protocol::Udp),
-        _ => Err("the protocol is neither tcp nor udp".into()),
-    }
-}
-
-fn socket_address(socket_use: SocketUse, text: &str) -> Result<AccessText, Fault> {
-    let (word, address) = text.split_once(' ').ok_or("it has no address")?;
-    Ok(AccessText::SocketAddress {
-        protocol: protocol(word)?,
-        socket_use,
-        address: address
-            .trim_start()
-            .parse()
-            .map_err(|_| "the address is not one of the form `10.0.0.5:5432`")?,
-    })
-}
-
-fn dial(text: &str) -> Result<AccessText, Fault> {
-    let mut words = text.split_whitespace();
-    let (Some(address), Some("for"), Some(method), Some(url), None) = (
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
-        words.next(),
-    ) else {
-        return Err("it is not of the form `dial 10.0.0.5 for GET https://host/`".into());
-    };
-    Ok(AccessText::Dial {
-        target: HttpTarget::parse(method, url)?,
-        address: address.parse().map_err(|_| "the address is malformed")?,
-    })
-}
-
-impl fmt::Display for AccessText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, operation } => write!(f, "{} {path}", word(&FILE_WORDS, operation)),
-            Self::Http(target) => write!(f, "{} {target}", target.method()),
-            Self::Dial { target, address } => {
-                write!(f, "dial {address} for {} {target}", target.method())
-            }
-            Self::Lookup(name) => write!(f, "lookup {name}"),
-            Self::Socket(protocol) => write!(f, "open {protocol}"),
-            Self::SocketAddress {
-                protocol,
-                socket_use,
-                address,
-            } => write!(f, "{} {protocol} {address}", word(&SOCKET_WORDS, socket_use)),
-            Self::Variable(name) => write!(f, "env {name}"),
-            Self::Secret { name, target } if target.method() == "GET" => write!(f, "secret {name} {target}"),
-            Self::Secret { name, target } => write!(f, "secret {name} {} {target}", target.method()),
-        }
-    }
-}
-
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
-    words
-        .iter()
-        .find(|(_, known)| known == value)
-        .map_or("", |(word, _)| word)
-}
+use crate::path::AbsolutePath;
+use crate::policy::{Authority, Layer, Place};
+use crate::text::Ticked;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What was decided about an access, by whom, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -380,9 +71,49 @@ impl Authority {
                 accesses.extend(request(target));
             }
             accesses.extend(names.iter().map(|name| Access::Secret { name, target }));
-            accesses.extend(known_address(target.host()).map(|address| Access::Dial { target, address }));
+            let known = known_addresses(target.host()).into_iter();
+            accesses.extend(known.map(|address| Access::Dial { target, address }));
         }
-        self.explain_all(&accesses)
+        let mut explanation = self.explain_all(&accesses);
+        if let AccessText::File { path, operation } = access {
+            self.explain_place(path, *operation, &mut explanation);
+        }
+        explanation
+    }
+
+    /// What is decided where a file is, and not by rules about it; and what its path is on the machine.
+    fn explain_place(&self, path: &AbsolutePath, operation: FileOperation, explanation: &mut Explanation) {
+        let place = self.locate(path);
+        let own = self.mounts().iter().find(|mount| mount.guest == *path);
+        let moves = matches!(operation, FileOperation::Remove | FileOperation::Rename);
+        let below = self.mounts().iter().find(|mount| {
+            operation == FileOperation::Rename && mount.guest != *path && mount.guest.below(path).is_some()
+        });
+        if let Some(granted) = own.or(below).filter(|_| moves && explanation.allowed) {
+            explanation.allowed = false;
+            explanation.rule = None;
+            explanation.text = format!(
+                "denied: {}, because `{}` is itself what was granted",
+                Access::File { path, operation },
+                Ticked(granted.guest.as_str())
+            );
+        }
+        let elsewhere = self.mounts().iter().filter(|mount| mount.guest != mount.host);
+        let mut seen = elsewhere.filter_map(|mount| mount.guest.join(path.below(&mount.host)?).ok());
+        match place {
+            Place::Inside { mount, below } if mount.host != mount.guest => {
+                let machine = mount.host.join(&below).unwrap_or_else(|_| mount.host.clone());
+                explanation.text += &format!("; on the machine it is `{}`", Ticked(machine.as_str()));
+            }
+            Place::Inside { .. } => {}
+            Place::Above | Place::Outside => {
+                if let Some(seen) = seen.next() {
+                    let seen = Ticked(seen.as_str());
+                    explanation.text +=
+                        &format!("; the component sees that place of the machine as `{seen}`");
+                }
+            }
+        }
     }
 
     fn explain_all(&self, accesses: &[Access<'_>]) -> Explanation {
@@ -392,11 +123,13 @@ impl Authority {
     }
 }
 
-/// The address of a host that needs no lookup. A name of this machine leads to the same in IPv6 as well; the first is
-/// the one that is tried first.
-fn known_address(host: &Host) -> Option<IpAddr> {
+/// The addresses of a host that needs no lookup. Each that a name has must be allowed.
+fn known_addresses(host: &Host) -> Vec<IpAddr> {
     match host {
-        Host::Address(address) => Some(*address),
-        Host::Name(_) => host.is_loopback_name().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Host::Address(address) => vec![*address],
+        Host::Name(_) if host.is_loopback_name() => {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        }
+        Host::Name(_) => Vec::new(),
     }
 }

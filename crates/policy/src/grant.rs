@@ -17,6 +17,7 @@ use crate::url_path::UrlPathPattern;
 use ipnet::IpNet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
+use strsim::osa_distance;
 
 /// Longest name of a variable, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -275,6 +276,9 @@ fn guest_path(text: &str) -> Result<AbsolutePath, RuleError> {
         return Err(
             RuleError::at(Field::Guest, "the path contains a control character").hint("leave it out"),
         );
+    }
+    if text.contains("://") {
+        return Err(RuleError::at(Field::Guest, "here stands a path, not a URI").hint("write the path alone"));
     }
     let path = text.parse::<AbsolutePath>();
     let path = path.map_err(|why| RuleError::at(Field::Guest, why).hint(why.hint()))?;
@@ -596,6 +600,11 @@ impl NetworkRule {
 impl HostText {
     fn parse(text: &str) -> Result<Self, RuleError> {
         let at_fault = |why: ParseTargetError| no_host(text, why).hint(why.hint());
+        if let Some(range) = range_of(text) {
+            return Err(
+                no_host(text, "it is a range of addresses").hint(format_args!("write `cidr: \"{range}\"`"))
+            );
+        }
         if text.contains("://") {
             let url = UrlParts::parse(text).map_err(at_fault)?;
             if url.query.is_some() {
@@ -634,6 +643,20 @@ impl HostText {
             path: None,
         })
     }
+}
+
+/// The range that somebody means who writes `10.0.0.0/8` or `10.1.*`.
+fn range_of(text: &str) -> Option<String> {
+    if let Some((address, _length)) = text.split_once('/') {
+        return address.parse::<IpAddr>().is_ok().then(|| text.to_owned());
+    }
+    let numbers = text.strip_suffix(".*")?;
+    let is_number = |part: &str| part.parse::<u8>().is_ok();
+    let known = numbers.split('.').count();
+    if known > 3 || !numbers.split('.').all(is_number) {
+        return None;
+    }
+    Some(format!("{numbers}{}/{}", ".0".repeat(4 - known), 8 * known))
 }
 
 /// Reads each member of a list; an empty list is an error, because it reads like "none" and like "all".
@@ -683,6 +706,9 @@ fn method(effect: Effect, text: &str) -> Result<String, RuleError> {
         );
     }
     let method = text.to_ascii_uppercase();
+    if let Some(hint) = why_no_method(&method) {
+        return Err(RuleError::at(Field::Methods, format!("`{}` is no method", Shown(text))).hint(hint));
+    }
     if effect == Effect::Allow && NEVER_ALLOWED_METHODS.contains(&method.as_str()) {
         return Err(
             RuleError::at(Field::Methods, format!("`{method}` is never allowed"))
@@ -690,6 +716,20 @@ fn method(effect: Effect, text: &str) -> Result<String, RuleError> {
         );
     }
     Ok(method)
+}
+
+/// Servers may have methods of their own. What is nearly one that all have is a slip, and a rule about it about nothing.
+fn why_no_method(method: &str) -> Option<String> {
+    const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    if matches!(method, "ALL" | "ANY") {
+        return Some("without `methods` all are meant".to_owned());
+    }
+    if method.contains('|') {
+        let each: Vec<_> = method.split('|').map(|each| format!("\"{each}\"")).collect();
+        return Some(format!("write each by itself: `[{}]`", each.join(", ")));
+    }
+    let near = COMMON.iter().find(|common| osa_distance(method, common) == 1);
+    near.map(|near| format!("did you mean `{near}`?"))
 }
 
 /// `CONNECT` makes a tunnel that no rule could look into; `TRACE`, and `TRACK` of some servers, show the headers
@@ -778,6 +818,11 @@ impl EnvironmentRule {
         }
         if key.contains('*') {
             return Err(at_fault("variables are granted one by one").hint("write each name"));
+        }
+        if key.contains(['$', '{', '}', '%']) {
+            return Err(
+                at_fault("the name contains `$`, `%` or a brace").hint("write the name alone: `HOME`")
+            );
         }
         if key.contains('=') {
             return Err(at_fault("the name contains `=`").hint("write `{key: NAME, value: \"text\"}`"));
@@ -1001,6 +1046,10 @@ fn format_parts(format: &str) -> Result<(String, String), RuleError> {
         return Err(at_fault(format!("the format does not have `{SECRET_MARK}` once"))
             .hint("write for example `Bearer {secret}`"));
     };
+    if before.ends_with('{') || after.starts_with('}') {
+        return Err(at_fault("the format has braces around `{secret}`".to_owned())
+            .hint("write for example `Bearer {secret}`"));
+    }
     if format.len() > VALUE_BYTES_MAX {
         return Err(
             at_fault(format!("the format is longer than {VALUE_BYTES_MAX} bytes"))

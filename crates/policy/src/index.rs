@@ -222,8 +222,7 @@ impl Peers {
 
     /// Whether there is no rule at all.
     pub(crate) fn is_empty(&self) -> bool {
-        let rules = self.hosts.len() + self.below.len() + self.any.len() + self.ranges.len();
-        rules == 0
+        self.hosts.is_empty() && self.below.is_empty() && self.any.is_empty() && self.ranges.is_empty()
     }
 
     /// How many lengths of ranges are tried for an address.

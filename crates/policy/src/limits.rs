@@ -1,6 +1,7 @@
 //! How much one call, and one component, may use. Every limit always exists; there is no "unlimited".
 
 use crate::document::shown;
+use crate::error::ParseLimitError;
 use crate::quantity;
 use crate::rate::Rate;
 use std::collections::BTreeMap;
@@ -195,6 +196,19 @@ impl LimitKey {
         }
     }
 
+    /// What could be written, for whoever wrote something else.
+    pub(crate) fn example(self) -> &'static str {
+        match self.unit() {
+            Unit::Bytes => "write for example `512Mi` or `64k`",
+            Unit::Count => "write a number, for example `100`",
+            Unit::Rate => "write for example `60/min`",
+            Unit::Milliseconds if self == Self::Time => "write for example `30s` or `500ms`",
+            Unit::Milliseconds | Unit::Millicores => {
+                "write time, a share, or both: `2s`, `500m`, `\"2s 500m\"`"
+            }
+        }
+    }
+
     /// The smallest amount that is not surely a mistake; a Wasm page for memory.
     fn min(self) -> Amount {
         match self {
@@ -278,22 +292,6 @@ impl Amount {
     }
 }
 
-/// Why a text is not an amount of a limit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ParseLimitError {
-    pub(crate) message: String,
-    pub(crate) hint: &'static str,
-}
-
-impl ParseLimitError {
-    /// What to write instead.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        self.hint
-    }
-}
-
 /// What one policy says about limits. What it leaves out is up to the defaults and the ceiling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSettings(BTreeMap<LimitKey, Amount>);
@@ -369,7 +367,11 @@ impl LimitSettings {
             return Err(ParseLimitError {
                 message: format!("`{}` is less than {}", shown(text), key.text(key.min())),
                 // Of the other limits nothing can be written that is less and not zero.
-                hint: "a plain number means bytes; for mebibytes write `Mi`",
+                hint: if text.bytes().all(|b| b.is_ascii_digit()) {
+                    "a plain number means bytes; for mebibytes write `Mi`"
+                } else {
+                    "with less than a page of 64 KiB nothing runs"
+                },
             });
         }
         if amount > key.max() {

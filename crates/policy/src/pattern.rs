@@ -5,6 +5,7 @@
 
 use crate::error::{Field, RuleError};
 use crate::path::AbsolutePath;
+use crate::source::FORMS;
 use crate::text::is_unseen;
 use std::fmt;
 use std::sync::Arc;
@@ -200,6 +201,7 @@ impl PathPattern {
             }
         };
         check_path_characters(&absolute)?;
+        check_nothing_expands(path)?;
         Self::absolute(&absolute)
     }
 
@@ -267,6 +269,25 @@ impl fmt::Display for PathPattern {
     }
 }
 
+/// What shells and other readers of paths would replace, or take for more than a path.
+fn check_nothing_expands(path: &str) -> Result<(), RuleError> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let first = segments.clone().next().unwrap_or_default();
+    let is_drive = first.len() == 2 && first.ends_with(':');
+    if first.starts_with('~') || is_drive || segments.any(|segment| segment.starts_with('$')) {
+        return Err(
+            RuleError::at(Field::Uri, format!("`{}` would not be what it says", Shown(path)))
+                .hint("nothing is expanded here: write the whole path of the folder"),
+        );
+    }
+    let is_mount = path.contains(":/") || path.ends_with(":ro") || path.ends_with(":rw");
+    if is_mount {
+        return Err(RuleError::at(Field::Uri, "a path is written alone")
+            .hint("how it is used stands in `access`, and where the component sees it in `guest`"));
+    }
+    Ok(())
+}
+
 fn check_path_characters(path: &str) -> Result<(), RuleError> {
     if path.len() > PATTERN_BYTES_MAX {
         return Err(RuleError::at(
@@ -306,7 +327,16 @@ impl ToolPattern {
     ///
     /// [`RuleError`] at [`Field::Tool`].
     pub fn new(text: &str) -> Result<Self, RuleError> {
-        text_pattern(Field::Tool, text).map(Self)
+        let pattern = text_pattern(Field::Tool, text)?;
+        // The names of WIT: `namespace:package/interface@1.0.0-rc+b#resource.method`.
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "-:/@.+#[]*".contains(c);
+        if !text.chars().all(is_part) {
+            let hint = "only `*` stands for something; write the name that the component has for it: `write-file`, not `files_write-file`";
+            return Err(
+                RuleError::at(Field::Tool, format!("no function is like `{}`", Shown(text))).hint(hint),
+            );
+        }
+        Ok(Self(pattern))
     }
 
     /// Whether a function's name belongs to it.
@@ -326,86 +356,7 @@ impl fmt::Display for ToolPattern {
     }
 }
 
-/// References from which components may be loaded: a text with at most one `*`, or `/**` at its end.
-///
-/// A `*` stands for any characters but `/`; `**` at the end for any characters. In `starter:*` nothing but
-/// the name can follow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SourcePattern {
-    glob: Glob,
-    deep: bool,
-}
-
-impl SourcePattern {
-    /// Reads a pattern.
-    ///
-    /// # Errors
-    ///
-    /// [`RuleError`] at [`Field::Source`].
-    pub fn new(text: &str) -> Result<Self, RuleError> {
-        let (text, deep) = match text.strip_suffix("**") {
-            Some(before) if before.ends_with('/') => (before, true),
-            Some(_) | None => (text, false),
-        };
-        let glob = text_pattern(Field::Source, text)?;
-        if !can_match_a_reference(text, deep) {
-            return Err(
-                RuleError::at(Field::Source, format!("no reference is like `{}`", Shown(text))).hint(
-                    "write `oci://ghcr.io/org/*`, `https://example.com/**`, `file:///srv/**` or `starter:*`; `oci://**` \
-                     is every registry",
-                ),
-            );
-        }
-        if deep && glob.as_literal().is_none() {
-            return Err(RuleError::at(Field::Source, "the pattern has both `*` and `**`")
-                .hint("keep `**`, and write out what the `*` stands for"));
-        }
-        Ok(Self { glob, deep })
-    }
-
-    /// Whether a reference, in its canonical text, belongs to it.
-    ///
-    /// A reference with a segment `.` or `..`, or with an escaped one, belongs to no pattern with `*`.
-    #[must_use]
-    pub fn matches(&self, reference: &str) -> bool {
-        let (before, after) = self.glob.parts();
-        if !self.deep && after.is_none() {
-            return reference == before;
-        }
-        let lower = reference.to_ascii_lowercase();
-        let is_plain = !["%2e", "%2f", "%5c", "\\"].iter().any(|odd| lower.contains(odd))
-            && !reference.split('/').any(|segment| matches!(segment, "." | ".."));
-        let Some(rest) = reference.strip_prefix(before) else {
-            return false;
-        };
-        if self.deep {
-            return is_plain && !rest.is_empty();
-        }
-        let Some(star) = rest.strip_suffix(after.unwrap_or_default()) else {
-            return false;
-        };
-        is_plain && !star.is_empty() && !star.contains('/')
-    }
-}
-
-impl fmt::Display for SourcePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.glob, if self.deep { "**" } else { "" })
-    }
-}
-
-/// Whether any reference can match. Behind a registry or a server there always is a `/`, which no `*` stands for.
-fn can_match_a_reference(text: &str, deep: bool) -> bool {
-    let behind_server = |scheme| {
-        let rest: Option<&str> = text.strip_prefix(scheme);
-        rest.is_some_and(|rest| deep && rest.is_empty() || rest.contains('/'))
-    };
-    text.starts_with("starter:")
-        || text.starts_with("file:///")
-        || ["oci://", "https://"].into_iter().any(behind_server)
-}
-
-fn text_pattern(field: Field, text: &str) -> Result<Glob, RuleError> {
+pub(crate) fn text_pattern(field: Field, text: &str) -> Result<Glob, RuleError> {
     if text.is_empty() {
         return Err(
             RuleError::at(field, "the pattern is empty").hint("write a name, or a part of one and `*`")
@@ -425,7 +376,12 @@ fn text_pattern(field: Field, text: &str) -> Result<Glob, RuleError> {
         );
     }
     Glob::parse(text).ok_or_else(|| {
-        RuleError::at(field, "the pattern has more than one `*`").hint("write several patterns")
+        let hint = if field == Field::Source {
+            FORMS
+        } else {
+            "write several patterns"
+        };
+        RuleError::at(field, "the pattern has more than one `*`").hint(hint)
     })
 }
 

@@ -134,10 +134,21 @@ impl Authority {
             .map(|rule| Permit { rule })
             .map_err(|refusal| Denied {
                 access: access.to_string(),
-                lacks: access.lacks(),
+                lacks: self.lacks(access),
                 layer: refusal.layer,
                 rule: refusal.rule,
             })
+    }
+
+    /// The grant that is missing. Paths are those of the machine, because rules are about these.
+    fn lacks(&self, access: &Access<'_>) -> String {
+        if let Access::File { path, operation } = *access
+            && let Place::Inside { mount, below } = self.locate(path)
+            && let Ok(path) = &mount.host.join(&below)
+        {
+            return Access::File { path, operation }.lacks();
+        }
+        access.lacks()
     }
 
     fn decide(&self, access: &Access<'_>) -> Result<RuleText, Refusal> {

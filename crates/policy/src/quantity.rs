@@ -5,7 +5,7 @@
 //! the one that fools people (`m` for memory is a thousandth of a byte) is refused with a hint.
 
 use crate::document::shown;
-use crate::limits::ParseLimitError;
+use crate::error::ParseLimitError;
 use crate::rate::Rate;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! How two policies compare, decided by asking both about one access of each class.
 
+use crate::access_text::AccessText;
 use crate::budget::{Budget, COST_MAX, Stop};
 use crate::decide::{Question, Verdict};
-use crate::explain::AccessText;
 use crate::grant::{NetworkRule, SecretRule};
 use crate::limits::{LimitKey, LimitSettings, Limits};
 use crate::pattern::{Glob, RuleText, ToolPattern};

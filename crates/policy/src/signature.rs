@@ -4,7 +4,7 @@
 //! keys, and whether a signature is one of theirs, is for who verifies.
 
 use crate::error::{Field, RuleError};
-use crate::pattern::SourcePattern;
+use crate::source::SourcePattern;
 use std::fmt;
 
 /// Longest identity and longest issuer, in bytes.
@@ -82,6 +82,11 @@ impl TrustedIdentity {
                 "an issuer has no `*`, no `@@`, and no `@` at its beginning",
             )
             .hint("an issuer is a URL: `https://token.actions.githubusercontent.com`"));
+        }
+        if !issuer.starts_with("https://") && !issuer.starts_with("http://") {
+            return Err(RuleError::at(Field::Issuer, "an issuer is a URL").hint(
+                "write it as it is in the certificate: `https://token.actions.githubusercontent.com`",
+            ));
         }
         Ok(Self {
             identity: identity.to_owned(),

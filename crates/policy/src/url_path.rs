@@ -55,6 +55,12 @@ impl UrlPathPattern {
                 "write `/` between segments, and `%20` for a space",
             ));
         }
+        if text.contains(['{', '}', '[', ']', '^', '$', '|']) || text.split('/').any(|part| part == ".*") {
+            return Err(ParseTargetError::new(
+                "it looks as if it meant something else",
+                "only `*` stands for something: write `/users/*/delete` for any user, `/**` at the end for all below",
+            ));
+        }
         let rest = text.strip_prefix('/').ok_or(ParseTargetError::new(
             "it does not begin with `/`",
             "write for example `/v1/users`, or `/v1/**` for all that is below `/v1`",

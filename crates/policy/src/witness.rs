@@ -604,15 +604,10 @@ fn methods(rules: &[&NetworkRule]) -> BTreeSet<String> {
         .flat_map(|rule| rule.methods.iter().flatten())
         .cloned()
         .collect();
-    let new = (0..=methods.len())
-        .map(|number| {
-            if number == 0 {
-                "GET".to_owned()
-            } else {
-                format!("X-{number}")
-            }
-        })
-        .find(|method| !methods.contains(method));
+    let common = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"];
+    let others = (0..=methods.len()).map(|number| format!("X-{number}"));
+    let mut candidates = common.map(str::to_owned).into_iter().chain(others);
+    let new = candidates.find(|method| !methods.contains(method));
     methods.extend(new);
     methods
 }

@@ -37,11 +37,11 @@ const REFUSED: [(&str, &str); 10] = [
     ),
     (
         "signatures",
-        "only the operator's ceiling says who must have signed",
+        "only the operator's ceiling says who must have signed, beside `permissions`",
     ),
     (
         "sources",
-        "only the operator's ceiling says where components may come from",
+        "only the operator's ceiling says where components may come from, beside `permissions`",
     ),
     ("extends", "a policy stands alone; nothing is read from elsewhere"),
 ];
@@ -56,6 +56,9 @@ pub(super) const SECTIONS: [&str; 7] = [
     "tools",
     "resources",
 ];
+
+/// What word processors make of quotes.
+const WORD_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '′'];
 
 /// A map whose keys are all known.
 #[derive(Clone, Copy)]
@@ -143,6 +146,14 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
+    /// A key of a map, whatever else is in it.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            Value::Null | Value::Plain(_) | Value::Quoted(_) | Value::List(_) => None,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -161,6 +172,10 @@ impl Node {
                 .at
                 .error(format!("`{}` is not surely a text", shown(text)))
                 .hint("put it into quotes")),
+            Value::Plain(text) if text.starts_with(WORD_QUOTES) || text.ends_with(WORD_QUOTES) => Err(self
+                .at
+                .error(format!("`{}` has quotes that are letters here", shown(text)))
+                .hint("use straight quotes: `\"` or `'`")),
             Value::Plain(text) => Ok(text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(self
                 .at
@@ -208,7 +223,7 @@ impl Node {
                 .at
                 .error(format!("`{key}` must be a list, not {}", self.kind()))
                 .hint(match &self.value {
-                    Value::Plain(text) | Value::Quoted(text) => format!("write `[{}]`", shown(text)),
+                    Value::Plain(text) | Value::Quoted(text) => as_list(key, text),
                     Value::Null | Value::List(_) | Value::Map(_) => {
                         "write each member in a line of its own, after `- `".to_owned()
                     }
@@ -220,9 +235,36 @@ impl Node {
 /// Longest key that may be another one misspelled. Comparing takes time for each letter.
 const MISSPELLED_BYTES_MAX: usize = 64;
 
+/// A text as the list that is meant.
+fn as_list(key: &str, text: &str) -> String {
+    if key == "access" {
+        return "write `[read]` or `[read, write]`".to_owned();
+    }
+    let members = text
+        .split([',', '|', ' ', ';'])
+        .filter(|member| !member.is_empty());
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let quoted: Vec<_> = members
+        .map(|member| {
+            if is_number(member) {
+                member.to_owned()
+            } else {
+                format!("\"{}\"", shown(member))
+            }
+        })
+        .collect();
+    if quoted.is_empty() {
+        return "write each member in a line of its own, after `- `".to_owned();
+    }
+    format!("write `[{}]`", quoted.join(", "))
+}
+
 fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> ParsePolicyError {
     let key = entry.key.as_str();
-    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
+    // One letter more or less is a slip: `sources` for `source`.
+    let is_near = known.iter().any(|known| osa_distance(key, known) == 1);
+    let refused = REFUSED.iter().find(|(refused, _)| *refused == key);
+    if let Some((_, why)) = refused.filter(|_| !is_near) {
         return entry.at.error(format!("`{key}` is refused in {what}")).hint(*why);
     }
     let error = entry.at.error(format!("`{}` is not a key of {what}", shown(key)));

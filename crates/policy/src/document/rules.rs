@@ -1,16 +1,18 @@
 //! Makes rules of the parts of a document, and says at which part a rule fails.
 
+use super::characters::shown;
 use super::fields::{Map, SECTIONS};
 use super::yaml::{Entry, Node, Position, Value};
 use super::{ParseOptions, ParsePolicyError, from_rule};
-use crate::error::{Field, RuleError};
+use crate::error::{Field, ParseLimitError, RuleError};
 use crate::grant::{
     Effect, EnvironmentRule, NetworkRule, NetworkSpec, SecretRule, SecretSpec, StorageRule, StorageSpec,
 };
-use crate::limits::{LimitKey, LimitSettings, ParseLimitError};
+use crate::limits::{LimitKey, LimitSettings};
 use crate::path::AbsolutePath;
-use crate::pattern::{RuleText, SourcePattern, ToolPattern};
+use crate::pattern::{RuleText, ToolPattern};
 use crate::rules::{PolicyError, RuleList, Rules};
+use crate::source::SourcePattern;
 
 /// Where a rule stands.
 #[derive(Clone, Copy)]
@@ -176,6 +178,12 @@ fn filesystem<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePoli
                 Value::Null | Value::Plain(_) | Value::Quoted(_) | Value::List(_) => item,
             };
             let path = path_node.text("path")?;
+            if !path.starts_with('/') && read.options.base.is_none() && !path.contains("://") {
+                return Err(path_node
+                    .at
+                    .error(format!("the path `{}` is relative", shown(path)))
+                    .hint("write the absolute path; nothing is expanded, and nothing here says what it would be relative to"));
+            }
             if path.contains("://") {
                 return Err(path_node
                     .at
@@ -297,24 +305,23 @@ fn secrets<'n>(node: &'n Node, read: &mut Placed<'n>) -> Result<(), ParsePolicyE
 
 /// Sections without `deny`: names are granted one by one, so there is nothing to take out.
 fn only_allow<'n>(node: &'n Node, what: &str) -> Result<Map<'n>, ParsePolicyError> {
-    let section = Map::of(node, what, &["allow", "deny"])?;
-    match section.entry("deny") {
-        Some(deny) => Err(deny
+    if let Some(deny) = node.entry("deny") {
+        return Err(deny
             .at
             .error(format!("{what} has no `deny`"))
-            .hint("what is not in `allow` is denied")),
-        None => Ok(section),
+            .hint("what is not in `allow` is denied"));
     }
+    Map::of(node, what, &["allow"])
 }
 
 fn tools(node: &Node, rules: &mut Rules) -> Result<(), ParsePolicyError> {
-    let section = Map::of(node, "`tools`", &["deny", "allow"])?;
-    if let Some(allow) = section.entry("allow") {
+    if let Some(allow) = node.entry("allow") {
         return Err(allow
             .at
             .error("`tools` has no `allow`")
             .hint("every function is offered that is not in `deny`"));
     }
+    let section = Map::of(node, "`tools`", &["deny"])?;
     for item in members(&section, "deny")? {
         let pattern = ToolPattern::new(item.text("deny")?);
         rules
@@ -323,8 +330,6 @@ fn tools(node: &Node, rules: &mut Rules) -> Result<(), ParsePolicyError> {
     }
     Ok(())
 }
-
-const AMOUNT: &str = "write an amount, for example `512Mi`, `30s` or `100`, or leave this out";
 
 fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyError> {
     let section = Map::of(node, "`resources`", &["limits", "cpu", "memory"])?;
@@ -338,7 +343,7 @@ fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyE
         for (limit, Entry { key, value, .. }) in
             entries.filter_map(|entry| Some((LimitKey::from_name(&entry.key)?, entry)))
         {
-            let text = value.amount(key, AMOUNT)?;
+            let text = value.amount(key, limit.example())?;
             limits
                 .set(limit, text)
                 .map_err(|error| unreadable(error, value))?;
@@ -346,14 +351,14 @@ fn resources(node: &Node, limits: &mut LimitSettings) -> Result<(), ParsePolicyE
     }
     if let Some(entry) = section.entry("cpu") {
         refuse_twice(limits, LimitKey::CpuShare, entry)?;
-        let text = entry.value.amount("cpu", AMOUNT)?;
+        let text = entry.value.amount("cpu", "write percent of one core: `50`")?;
         limits
             .set_cpu_percent(text)
             .map_err(|error| unreadable(error, &entry.value))?;
     }
     if let Some(entry) = section.entry("memory") {
         refuse_twice(limits, LimitKey::Memory, entry)?;
-        let text = entry.value.amount("memory", AMOUNT)?;
+        let text = entry.value.amount("memory", "write a number of MiB: `512`")?;
         limits
             .set_memory_mebibytes(text)
             .map_err(|error| unreadable(error, &entry.value))?;

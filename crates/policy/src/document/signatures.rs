@@ -6,8 +6,8 @@ use super::print::{Page, quoted};
 use super::yaml::{Node, Value};
 use super::{ParsePolicyError, from_rule};
 use crate::error::{Field, RuleError};
-use crate::pattern::SourcePattern;
 use crate::signature::{SignatureMode, SignatureRule, TrustedIdentity, TrustedKey, TrustedSigner};
+use crate::source::SourcePattern;
 
 pub(super) fn read(node: &Node) -> Result<Vec<SignatureRule>, ParsePolicyError> {
     node.items("signatures")?.iter().map(rule).collect()

@@ -178,7 +178,9 @@ impl<'t> Reader<'t> {
         span.byte_range()
             .ok_or_else(|| at.error("the parser lost its place").hint(mistakes::CHECK))?;
         if let Some(tag) = span.tag_start.filter(|_| event.tag().is_some()) {
-            return Err(place(tag).error("tags are not read").hint(QUOTE));
+            return Err(place(tag)
+                .error("tags are not read")
+                .hint("leave it out, or put a text that begins with `!` into quotes"));
         }
         if matches!(event, Event::Alias(_) | Event::UnresolvedAlias(_)) {
             return Err(at.error("aliases are not read").hint(QUOTE));
@@ -325,6 +327,12 @@ impl<'t> Reader<'t> {
         let at = place(span.start);
         let source = span.slice(self.text).unwrap_or_default();
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let first = source.lines().next().unwrap_or_default();
+        if style == ScalarStyle::Plain && (first.contains(":\"") || first.contains(":'")) {
+            return Err(at
+                .error("there is no space after a `:`")
+                .hint("a key is followed by a colon and a space"));
+        }
         if is_block || source.contains('\n') {
             return Err(at
                 .error("text over several lines is not read")

@@ -4,8 +4,8 @@
 
 use super::{authority, below, check, policy};
 use crate::{
-    AbsolutePath, Access, AccessKind, AccessText, Authority, Denied, Layer, Limits, Mount, Place, SecretUse,
-    Variable,
+    AbsolutePath, Access, AccessKind, AccessText, Authority, Decision, Denied, Layer, Limits, Mount, Place,
+    SecretUse, Variable,
 };
 
 #[test]
@@ -869,8 +869,56 @@ fn a_request_is_explained_with_the_address_where_it_is_known() {
     let text = explained(&granted, "GET http://localhost:8080/");
     assert!(text.starts_with("denied: dial 127.0.0.1"), "{text}");
     assert!(explained(&granted[..1], "GET http://localhost:8080/").starts_with("allowed: GET"));
+    // Each address of a name must be allowed, that of IPv6 too.
+    let granted = [granted[0], "net deny host=[::1]"];
+    let text = explained(&granted, "GET http://localhost:8080/");
+    assert!(text.starts_with("denied: dial ::1"), "{text}");
     let granted = ["net allow host=http://10.0.0.5/"];
     assert!(explained(&granted, "GET http://10.0.0.5/").starts_with("allowed: GET"));
+}
+
+#[test]
+fn a_path_is_explained_with_its_place() {
+    let explained = |granted: &[&str], text: &str| {
+        let access = AccessText::parse(text).unwrap();
+        below(granted, granted).explain_whole(&access).text
+    };
+    let granted = ["fs allow write /srv/data guest=/data"];
+    assert_eq!(
+        explained(&granted, "read /data/a"),
+        "allowed: read `/data/a`, by `storage allow \"fs:///srv/data\" access read,write guest \"/data\"`; on the machine \
+         it is `/srv/data/a`"
+    );
+    assert!(
+        explained(&granted, "read /srv/data/a")
+            .ends_with("; the component sees that place of the machine as `/data/a`")
+    );
+    let granted = [
+        granted[0],
+        "fs deny /srv/data/b",
+        "fs allow read /srv/only guest=/only",
+    ];
+    assert!(
+        explained(&granted, "write /only/a")
+            .contains("lacks a storage grant for `fs:///srv/only/a` with write")
+    );
+    // What was granted itself is neither removed nor moved, nor what has such a place below it.
+    let granted = ["fs allow write /srv/data", "fs allow write /srv/data/in/it"];
+    for text in ["remove /srv/data", "rename /srv/data", "rename /srv/data/in"] {
+        let text = explained(&granted, text);
+        assert!(
+            text.starts_with("denied: ") && text.contains("is itself what was granted"),
+            "{text}"
+        );
+    }
+    for text in [
+        "remove /srv/data/in",
+        "rename /srv/data/a",
+        "write /srv/data",
+        "rename /srv/data/inside",
+    ] {
+        assert!(explained(&granted, text).starts_with("allowed: "), "{text}");
+    }
 }
 
 #[test]
@@ -1055,7 +1103,7 @@ fn each_access_says_what_it_is_and_what_it_lacks() {
             "rename /a",
             AccessKind::File,
             "rename `/a`",
-            "a storage grant for `fs:///a` with write",
+            "a storage grant for `fs:///a` and all below it with write",
         ),
         (
             &format!("GET {at}/b"),
@@ -1130,6 +1178,20 @@ fn each_access_says_what_it_is_and_what_it_lacks() {
         let denied = authority(&[]).authorize(&access).unwrap_err();
         assert_eq!((denied.access.as_str(), denied.lacks.as_str()), (shown, lacks));
     }
+    let decision = |allowed, rule: &str| Decision {
+        kind: AccessKind::File,
+        access: "read `/a`".to_owned(),
+        allowed,
+        lacks: "a grant".to_owned(),
+        rule: rule.to_owned(),
+        attempts: 1,
+    };
+    assert_eq!(decision(false, "").why(), "it lacks a grant");
+    assert_eq!(
+        decision(false, "storage deny").why(),
+        "the rule `storage deny` says so"
+    );
+    assert_eq!(decision(true, "storage allow").why(), "");
     assert_eq!(Access::Environment.kind(), AccessKind::Environment);
     let denied = authority(&[]).authorize(&Access::Environment).unwrap_err();
     assert_eq!(

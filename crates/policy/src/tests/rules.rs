@@ -569,8 +569,8 @@ fn network_rules_are_printed_in_one_form() {
         "network allow host \"a.example.com\" paths /a/~*x,/b/**",
     );
     printed(
-        "allow host=a.example.com paths=/a/.*",
-        "network allow host \"a.example.com\" paths /a/.*",
+        "allow host=a.example.com paths=/a/.w*",
+        "network allow host \"a.example.com\" paths /a/.w*",
     );
     printed(
         "allow host=a.example.com paths=/%2a",
@@ -837,6 +837,31 @@ fn patterns_of_tools_and_sources_are_checked() {
     source("file:///a*/**", "the pattern has both `*` and `**`");
     source("file:///a**", "the pattern has more than one `*`");
     for text in [
+        "file:///srv/",
+        "file:///srv//*",
+        "file:///srv/../etc/*",
+        "file:///srv/./*",
+        "file:///srv/a b/*",
+        "file:///srv/a%2f*",
+        "file:///srv/a%2",
+        "oci://GHCR.io/org/*",
+        "oci://ghcr.io/Org/*",
+        "oci://ghcr.io/org/Tool*",
+        "oci://ghcr.io/",
+        "oci://user@ghcr.io/org/*",
+        "oci:///org/*",
+        "https://EXAMPLE.com/*",
+        "https://b\u{fc}cher.example/*",
+        "https://example.com:443/*",
+        "https://user@example.com/*",
+        "https://example.com/",
+        "starter:Time",
+        "starter:",
+    ] {
+        let error = SourcePattern::new(text).unwrap_err();
+        assert!(!error.hint().is_empty(), "{text}");
+    }
+    for text in [
         "oci://*",
         "oci://ghcr.io",
         "oci://",
@@ -858,6 +883,12 @@ fn patterns_of_tools_and_sources_are_checked() {
         "starter:*",
         "oci://ghcr.io/org/*",
         "file:///a.wasm",
+        "file:///srv/a%2Fb%20c/*",
+        "oci://ghcr.io/org/tool:V1",
+        "oci://ghcr.io/org/tool@sha256:0*",
+        "oci://localhost:5000/org/**",
+        "https://example.com:8443/A/**",
+        "https://*/a/b.wasm",
     ] {
         assert_eq!(SourcePattern::new(text).unwrap().to_string(), text);
     }
@@ -921,6 +952,22 @@ fn components_come_from_named_sources() {
     ];
     for (reference, allowed) in references {
         assert_eq!(named.allows_source(reference), allowed, "{reference}");
+    }
+    let each = SourcePattern::new("oci://h:5000/*/tool").unwrap();
+    for reference in [
+        "oci://h:5000/a/tool",
+        "oci://h:5000/a/tool:1",
+        "oci://h:5000/a/tool:1@sha256:0",
+        "oci://h:5000/a/tool@sha256:0",
+    ] {
+        assert!(each.matches(reference), "{reference}");
+    }
+    for reference in [
+        "oci://h:5000/a/tools:1",
+        "oci://h:5000/tool:1",
+        "oci://h:5000/a:tool/b",
+    ] {
+        assert!(!each.matches(reference), "{reference}");
     }
     let suffix = SourcePattern::new("file:///a/*.wasm").unwrap();
     assert!(suffix.matches("file:///a/b.wasm"));
@@ -1070,7 +1117,7 @@ fn a_rule_cannot_look_like_another() {
         r#"storage deny "fs:///private\u{e0041}""#
     );
     assert_eq!(
-        text(r#"/x" access write, storage deny "fs:///srv"#),
-        r#"storage deny "fs:///x\" access write, storage deny \"fs:/srv""#
+        text(r#"/x" access write, storage deny "fs/srv"#),
+        r#"storage deny "fs:///x\" access write, storage deny \"fs/srv""#
     );
 }

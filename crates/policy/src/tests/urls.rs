@@ -106,6 +106,8 @@ fn what_has_two_readings_is_refused() {
     );
     refused("https://example.com:+443/", "the port is malformed");
     refused("https://example.com:443:443/", "the port is malformed");
+    refused("https://example.com::443/", "the port is malformed");
+    refused("https://[::1/", "the bracket is not closed");
     refused("https://example.com//a", "the path contains an empty segment");
     refused("https://example.com/a//", "the path contains an empty segment");
     refused("https://example.com/.", "the path contains a dot segment");
@@ -229,6 +231,9 @@ fn what_is_no_access_is_refused() {
     refused("read", "it has one word");
     let hint = |text: &str| crate::AccessText::parse(text).unwrap_err().hint();
     assert!(hint("read").contains("`GET https://host/path`"));
+    for text in ["READ /tmp", "delete /tmp", "resolve x", "tcp 10.0.0.5:5432"] {
+        refused(text, "it begins with no word that is known");
+    }
     assert_eq!(hint("read a"), "begin with `/`");
     assert!(hint("GET example.com").contains("`https://example.com/path`"));
     refused("read a", "the path is not absolute");
