@@ -222,6 +222,78 @@ fn a_link_is_granted_as_what_it_leads_to_and_seen_where_it_was_written() {
 }
 
 #[test]
+fn the_words_of_a_grant_take_it_back_when_its_link_is_gone_or_leads_elsewhere() {
+    let (home, folder) = needy();
+    let root = home.path().canonicalize().unwrap();
+    let (link, other) = (root.join("link"), root.join("other"));
+    std::fs::create_dir(&other).unwrap();
+    let rule = format!(
+        "storage allow \"{}\" access read guest \"{}\"",
+        uri(&folder),
+        link.display()
+    );
+    let granted = |takes: &dyn Fn(&str)| {
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        home.grant(&["storage", "needy", &uri(&link), "--access", "read"]);
+        std::fs::remove_file(&link).unwrap();
+        takes(&uri(&link));
+        let read = json!({ "path": link.join("a.txt") }).to_string();
+        let ran = home.run(&["tool", "invoke", "needy_read-file", "--args", &read]);
+        assert!(
+            ran.code == 5 && !ran.stdout.contains("secret-free"),
+            "{}",
+            ran.stdout
+        );
+        assert_eq!(home.rules("needy"), json!([]));
+    };
+    let by_operator = |uri: &str| {
+        let revoked = home.revoke(&["storage", "needy", uri]);
+        assert_eq!(revoked["rules"], json!([rule]));
+    };
+    granted(&by_operator);
+    granted(&|uri| {
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        by_operator(uri);
+        std::fs::remove_file(&link).unwrap();
+    });
+    granted(&|uri| {
+        let arguments = json!({"component_id": "needy", "permission_type": "storage", "value": uri});
+        let mut client = Client::initialized(&home, &[]);
+        let answer = client.call("revoke-permission", arguments)["result"]["structuredContent"].clone();
+        assert_eq!(answer["status"], "permission revoked successfully", "{answer}");
+    });
+}
+
+#[test]
+fn what_a_component_sees_elsewhere_is_taken_back_by_the_place_where_it_sees_it() {
+    let (home, folder) = needy();
+    std::fs::create_dir(folder.join("private")).unwrap();
+    std::os::unix::fs::symlink(folder.join("private"), folder.join("way")).unwrap();
+    let at = ["--access", "read", "--guest", "/data"];
+    home.grant(&[&["storage", "needy", &uri(&folder)], &at[..]].concat());
+    let allowed = |path: &str| home.explain("needy", &format!("read {path}"))["allowed"].clone();
+    let denied = format!("storage deny \"{}/private\"", uri(&folder));
+    // Also through a link: what is decided about are the paths after links.
+    for place in ["fs:///data/private", "fs:///data/way"] {
+        let revoked = home.revoke(&["storage", "needy", place]);
+        assert!(
+            revoked["rules"].as_array().unwrap().contains(&json!(denied)),
+            "{revoked}"
+        );
+        let both = (allowed("/data/a.txt"), allowed("/data/private/x"));
+        assert_eq!(both, (json!(true), json!(false)));
+        home.json(&["permission", "reset", "needy"]);
+        home.grant(&[&["storage", "needy", &uri(&folder)], &at[..]].concat());
+    }
+    let revoked = home.revoke(&["storage", "needy", "fs:///data"]);
+    let rule = format!("storage allow \"{}\" access read guest \"/data\"", uri(&folder));
+    assert_eq!(revoked["rules"], json!([rule]));
+    assert_eq!(home.rules("needy"), json!([]));
+    let again = home.revoke(&["storage", "needy", "fs:///data"]);
+    assert_eq!(again["status"], "there was nothing to take back");
+}
+
+#[test]
 fn a_granted_variable_reaches_the_guest_and_no_other_does() {
     let (home, _) = needy();
     let read = |name: &str, extra: &[&str]| {
@@ -492,6 +564,14 @@ fn what_is_taken_back_is_what_was_there() {
         (&again["rules"], &again["status"]),
         (&json!([]), &json!("there was nothing to take back"))
     );
+    let folder = home.path().canonicalize().unwrap().join("data");
+    home.grant(&["storage", "needy", &uri(&folder), "--access", "read"]);
+    let revoked = home.revoke(&["storage", "needy", &uri(&folder.join("part"))]);
+    let denied = format!("storage deny \"{}/part\"", uri(&folder));
+    assert_eq!(revoked["rules"], json!([denied]));
+    let revoked = home.revoke(&["storage", "needy", &uri(&folder)]);
+    let granted = format!("storage allow \"{}\" access read", uri(&folder));
+    assert_eq!(revoked["rules"], json!([granted]));
     let unset = home.json(&["permission", "revoke", "secret", "needy", "token"]);
     assert_eq!(unset["status"], "there was nothing to take back");
     home.refused(

@@ -13,6 +13,7 @@ use crate::error::HostError;
 use crate::grantable::{Grantable, rule_texts};
 use crate::outcome::{Outcome, PolicyChange, PolicyChanged};
 use crate::protect::{ProtectError, Protection};
+use crate::taking::{Meant, gone, without};
 use std::sync::{Arc, Mutex, PoisonError};
 use wassette_policy::{AbsolutePath, DOCUMENT_BYTES_MAX, Effect, Grant, Policy, Rules, StorageRule};
 use wassette_store::{Approval, ComponentId, Digest, Expected, NewRecord, Record, Reference, StoreError};
@@ -40,11 +41,22 @@ impl Host {
         grants: Vec<Grantable>,
         actor: &Actor,
     ) -> Result<Outcome, HostError> {
-        let grants = blocking(move || grants.into_iter().flat_map(places).collect::<Vec<_>>()).await?;
+        self.refresh().await?;
+        let policy = self
+            .catalog()
+            .component(id)
+            .and_then(|known| known.policy.clone());
+        let named = grants.into_iter();
+        let meant = blocking(move || {
+            named
+                .map(|grant| Meant::new(grant, policy.as_deref()))
+                .collect::<Vec<_>>()
+        });
+        let meant = meant.await?;
         let taken = Mutex::new(Vec::new());
         let change = |policy: &Policy| {
-            let (next, rules) = without(policy, &grants)?;
-            *taken.lock().unwrap_or_else(PoisonError::into_inner) = rules;
+            let next = without(policy, &meant)?;
+            *taken.lock().unwrap_or_else(PoisonError::into_inner) = gone(policy, &next);
             narrowed(policy, next, actor)
         };
         let is_changed = self.change(id, &change, |_, _| Ok(())).await?;
@@ -302,20 +314,6 @@ fn narrowed(before: &Policy, next: Policy, actor: &Actor) -> Result<Policy, Host
     }
 }
 
-/// What is left of a policy without these grants, and what each of them took that was there.
-fn without(policy: &Policy, grants: &[Grantable]) -> Result<(Policy, Vec<String>), HostError> {
-    let mut left = policy.clone();
-    let mut taken = Vec::new();
-    for grant in grants {
-        let next = grant.revoked_from(&left)?;
-        if next != left {
-            taken.extend(grant.taken_from(&left));
-        }
-        left = next;
-    }
-    Ok((left, taken))
-}
-
 /// What an agent leaves of a policy: everything that narrows.
 fn without_grants(policy: &Policy) -> Result<Policy, HostError> {
     let mut rules = policy.rules().clone();
@@ -375,19 +373,6 @@ fn placed_rule(rule: &StorageRule, protection: &Protection) -> Result<StorageRul
         Effect::Deny => Protection::follow(&written)?,
     };
     moved(rule, &written, &real)
-}
-
-/// What a grant to be taken back can mean: the path as it is written, and the place where it leads now.
-fn places(grant: Grantable) -> Vec<Grantable> {
-    let mut grants = Vec::new();
-    if let Some(rule) = grant.storage() {
-        let written = rule.pattern().prefix();
-        let real = Protection::follow(&written).ok().filter(|real| *real != written);
-        let real = real.and_then(|real| moved(rule, &written, &real).ok());
-        grants.extend(real.map(|rule| Grant::Storage(rule).into()));
-    }
-    grants.push(grant);
-    grants
 }
 
 /// A rule at another place of the machine. The guest sees it where it was written.

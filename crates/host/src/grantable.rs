@@ -26,20 +26,6 @@ impl Grantable {
         }
     }
 
-    /// What it takes back, in one line each: of limits those that were set, whatever they were.
-    pub(crate) fn taken_from(&self, policy: &Policy) -> Vec<String> {
-        match self {
-            Self::Rule(_) => self.texts(),
-            Self::Limits(named) => {
-                let set = &policy.rules().limits;
-                let taken = named
-                    .keys()
-                    .filter_map(|key| Some(format!("limit {} {}", key.name(), set.text(key)?)));
-                taken.collect()
-            }
-        }
-    }
-
     /// The rule, if it is one.
     pub(crate) fn rule(&self) -> Option<&Grant> {
         match self {

@@ -35,6 +35,7 @@ mod running;
 mod secrets;
 mod standing;
 mod state;
+mod taking;
 mod target;
 mod trust;
 mod unfit;
