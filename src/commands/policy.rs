@@ -106,16 +106,19 @@ fn get(host: &Host, id: &ComponentId, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
     let component = component(&catalog, id)?;
     let policy = policy_of(component)?;
-    if let Some(fault) = component.state.fault() {
-        note(&format!("nothing of it is in force: {}", shown(&fault.reason)));
-    }
-    let text = policy.print();
+    let fault = component.state.fault();
+    // A comment: the text is a policy, and is read again as one.
+    let mut text = fault.map_or_else(String::new, |fault| {
+        format!("# nothing of it is in force: {}\n", shown(&fault.reason))
+    });
+    text.push_str(&policy.print());
     let ceiling = host.ceiling_rules();
     if ceiling.as_ref().is_some_and(|rules| !rules.is_empty()) {
         note("the ceiling's rules are in force besides; `-o json` shows them");
     }
     let data = json!({
         "component_id": id, "policy": document(policy), "rules": rule_texts(policy), "ceiling": ceiling,
+        "in_force": fault.is_none(), "unavailable": fault.map(|fault| &fault.reason),
     });
     output.document(&data, &text)
 }
@@ -278,9 +281,7 @@ fn left_out(component: &Component, ceiling: &Ceiling) -> Option<String> {
 
 async fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Output) -> Result<(), Exit> {
     let catalog = host.catalog();
-    if let Some(fault) = component(&catalog, id)?.state.fault() {
-        note(&format!("it cannot be called: {}", shown(&fault.reason)));
-    }
+    let is_in_force = component(&catalog, id)?.state.fault().is_none();
     let Explanation {
         allowed,
         layer,
@@ -289,6 +290,7 @@ async fn explain(host: &Host, id: &ComponentId, access: &AccessText, output: Out
     } = host.explain(id, access).await?;
     let data = json!({
         "component_id": id, "access": access.to_string(), "allowed": allowed, "layer": layer, "rule": rule, "text": text,
+        "in_force": is_in_force,
     });
     output.print(&data, |_| shown(&text))
 }

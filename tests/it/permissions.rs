@@ -465,6 +465,25 @@ fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
     );
     let shown = within(&["component", "show", "needy", "-o", "table"]).stdout;
     assert!(shown.contains("tools: none while it is unavailable"), "{shown}");
+    let json = |arguments: &[&str]| -> Json { serde_json::from_str(&within(arguments).stdout).unwrap() };
+    let explained = json(&["policy", "explain", "needy", "GET https://api.example.com/"]);
+    assert_eq!(
+        (&explained["allowed"], &explained["in_force"], &explained["rule"]),
+        (&json!(false), &json!(false), &Json::Null)
+    );
+    let text = explained["text"].as_str().unwrap();
+    assert!(
+        text.contains("not within the operator's ceiling") && text.contains("its rules alone say: allowed: "),
+        "{text}"
+    );
+    assert_eq!(json(&["policy", "get", "needy"])["in_force"], false);
+    let text = within(&["policy", "get", "needy", "-o", "yaml"]).stdout;
+    assert!(
+        text.starts_with("# nothing of it is in force: its policy"),
+        "{text}"
+    );
+    let text = home.file("not-in-force.yaml", text.as_bytes());
+    home.json(&["policy", "check", text.to_str().unwrap()]);
     assert_eq!(
         within(&["permission", "revoke", "network", "needy", "example.org"]).code,
         0
@@ -473,10 +492,11 @@ fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
     assert_eq!(listed["components"][0]["state"], "ready");
     let explained = within(&["policy", "explain", "needy", "GET https://api.example.com/"]);
     assert!(
-        explained.stdout.contains("\"allowed\": true"),
+        explained.stdout.contains("\"allowed\": true") && explained.stdout.contains("\"in_force\": true"),
         "{}",
         explained.stdout
     );
+    assert_eq!(home.json(&["policy", "get", "needy"])["in_force"], true);
 }
 
 #[test]

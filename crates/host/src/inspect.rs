@@ -8,11 +8,12 @@ use crate::error::HostError;
 use crate::grantable::rule_texts;
 use crate::load::{Candidate, Lists, Wanted, reach};
 use crate::outcome::Silent;
+use crate::state::Unavailable;
 use crate::update::known;
 use crate::version::Difference;
 use serde::Serialize;
 use std::sync::Arc;
-use wassette_policy::{AccessText, Authority, Explanation};
+use wassette_policy::{AccessText, Authority, Explanation, Layer};
 use wassette_store::{ComponentId, Digest, Record, Reference};
 use wassette_wit::rich::Offers;
 use wassette_wit::{Omitted, Tool, ToolName};
@@ -241,18 +242,29 @@ impl Host {
 }
 
 impl Host {
-    /// Says what would be decided about an access of a loaded component, and why; also of one that cannot be called
-    /// because of the ceiling.
+    /// Says what is decided about an access of a loaded component, and why. Nothing is allowed to one that cannot be
+    /// called; the text says what its rules would say.
     ///
     /// # Errors
     ///
-    /// [`HostError::UnknownComponent`]; [`HostError::Policy`] when its policy cannot be read, and
-    /// [`HostError::NoCeiling`] when the ceiling cannot.
+    /// [`HostError::UnknownComponent`]; [`HostError::Secrets`] when nobody can say which secrets are set.
     pub async fn explain(&self, id: &ComponentId, access: &AccessText) -> Result<Explanation, HostError> {
         let catalog = self.catalog();
-        let component = catalog
-            .component(id)
-            .ok_or_else(|| HostError::UnknownComponent { id: id.clone() })?;
+        let component = known(&catalog, id)?;
+        let by_rules = self.explain_rules(component, access).await;
+        match component.state.fault() {
+            None => by_rules,
+            Some(fault) => Ok(not_in_force(fault, access, by_rules.ok())),
+        }
+    }
+
+    /// What its rules say, whether they are in force or not.
+    async fn explain_rules(
+        &self,
+        component: &Component,
+        access: &AccessText,
+    ) -> Result<Explanation, HostError> {
+        let id = &component.id;
         let policy = component.policy.as_ref().ok_or_else(|| HostError::Policy {
             id: id.clone(),
             reason: component
@@ -304,6 +316,29 @@ impl Host {
             ),
             ..explanation
         })
+    }
+}
+
+/// What is said of a component that cannot be called, whatever its rules say.
+fn not_in_force(fault: &Unavailable, access: &AccessText, by_rules: Option<Explanation>) -> Explanation {
+    let why = format!(
+        "denied: {access}, because the component cannot be called: {}",
+        fault.reason
+    );
+    let Some(by_rules) = by_rules else {
+        return Explanation {
+            allowed: false,
+            layer: Layer::Granted,
+            rule: None,
+            text: why,
+        };
+    };
+    Explanation {
+        allowed: false,
+        // A rule that would allow it does not deny it.
+        rule: by_rules.rule.filter(|_| !by_rules.allowed),
+        text: format!("{why}; its rules alone say: {}", by_rules.text),
+        layer: by_rules.layer,
     }
 }
 
