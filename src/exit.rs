@@ -115,6 +115,14 @@ impl Exit {
         }
     }
 
+    /// The same with what to do, where that is not always known.
+    pub(crate) fn with_any_hint(self, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => self.with_hint(hint),
+            None => self,
+        }
+    }
+
     /// Prints the message and gives the code.
     pub(crate) fn report(self) -> ExitCode {
         // SECURITY: a message may repeat what a component is made of, and a terminal obeys what it is shown.

@@ -2,7 +2,7 @@
 
 mod asked;
 
-use super::policy::base_folder;
+use super::policy::{base_folder, with_base};
 use super::{component_id, open};
 use crate::cli::{GrantCommand, NetworkArgs, PermissionCommand, RevokeCommand, SecretArgs, StorageArgs};
 use crate::config::Config;
@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use wassette_host::{
     Actor, Command, ComponentId, Effect, EnvironmentRule, Grant, GrantKind, Grantable, Host, HostError,
     LimitKey, LimitSettings, NetworkRule, NetworkSpec, Outcome, ParseLimitError, PolicyChange, PolicyChanged,
-    RuleError, SecretRule, SecretSpec, Silent, StorageRule, StorageSpec, peer, revocable,
+    RuleError, SecretRule, SecretSpec, Silent, StorageRule, StorageSpec, peer, revocable, socket_peer,
 };
 
 /// What is asked for, in words that a script finds again in the answer.
@@ -23,7 +23,9 @@ pub(crate) async fn run(config: &Config, command: PermissionCommand, output: Out
         PermissionCommand::Grant(command) => {
             let (id, grant, details) = grant(config, command)?;
             let host = open(config).await?;
-            let outcome = execute(&host, Command::Grant(id, grant)).await?;
+            let command = Command::Grant(id.clone(), grant);
+            let outcome = host.execute(command, &Actor::Operator, &Silent).await;
+            let outcome = outcome.map_err(|error| not_granted(error, &id, &details))?;
             print(&outcome, details, output)
         }
         PermissionCommand::Revoke(command) => {
@@ -165,13 +167,18 @@ fn storage(config: &Config, args: &StorageArgs, effect: Effect) -> Result<Storag
 
 fn network(args: &NetworkArgs) -> Result<NetworkRule, Exit> {
     let some = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
+    let peer = if args.protocols.is_empty() {
+        peer(&args.host)
+    } else {
+        socket_peer(&args.host)
+    };
     let spec = NetworkSpec {
         schemes: some(&args.schemes),
         ports: some(&args.ports),
         methods: some(&args.methods),
         paths: some(&args.paths),
         protocols: some(&args.protocols),
-        ..peer(&args.host)
+        ..peer
     };
     NetworkRule::new(Effect::Allow, &spec).map_err(refused)
 }
@@ -223,7 +230,45 @@ fn default_limits(
 }
 
 fn refused(error: RuleError) -> Exit {
-    Exit::usage(error.to_string()).with_hint(error.hint())
+    let message = match error.to_string() {
+        key if key == "`ports` is missing" => "`--port` is missing".to_owned(),
+        message => message,
+    };
+    Exit::usage(message).with_hint(with_base(&in_options(error.hint())))
+}
+
+/// Why something was not granted, with what to type instead.
+fn not_granted(error: HostError, id: &ComponentId, (kind, details): &Details) -> Exit {
+    let key = details.get("key").and_then(Json::as_str);
+    let hint = match (key, error.hint()) {
+        // Nothing denies a variable; it has another value.
+        (Some(key), _) if *kind == "environment" && matches!(error, HostError::Grant(_)) => Some(format!(
+            "take the other back first: `wassette permission revoke environment-variable {id} {key}`"
+        )),
+        (_, hint) => hint.map(in_options),
+    };
+    Exit::from(error).with_any_hint(hint)
+}
+
+/// What hints name as keys of a policy, as the command line has it.
+const OPTIONS: [(&str, &str); 9] = [
+    ("`cidr`", "an address or a range of addresses"),
+    ("`schemes`", "`--scheme`"),
+    ("`ports`", "`--port`"),
+    ("`methods`", "`--method`"),
+    ("`paths`", "`--path`"),
+    ("`protocols`", "`--protocol`"),
+    ("`guest`", "`--guest`"),
+    ("`submounts`", "`--submounts`"),
+    (
+        "`access: [read]` or `access: [read, write]`",
+        "`--access read` or `--access read,write`",
+    ),
+];
+
+fn in_options(hint: &str) -> String {
+    let words = OPTIONS.iter();
+    words.fold(hint.to_owned(), |hint, (key, option)| hint.replace(key, option))
 }
 
 fn refused_limit(error: ParseLimitError) -> Exit {

@@ -67,10 +67,19 @@ fn read(config: &Config, path: &Path, base: Option<&Path>) -> Result<(Policy, Po
         base: base.map(|base| base_folder(config, base)).transpose()?,
     };
     let policy = Policy::parse(&text, &options).map_err(|error| {
-        Exit::failed(anyhow::anyhow!("{}:{error}", path.display())).with_hint(error.hint())
+        Exit::failed(anyhow::anyhow!("{}:{error}", path.display())).with_hint(with_base(error.hint()))
     })?;
     let path = path.to_owned();
     Ok((policy, PolicyText { path, text, options }))
+}
+
+/// A hint with the option that says what a path is relative to, if it is about that.
+pub(super) fn with_base(hint: &str) -> String {
+    if hint.contains("what it would be relative to") {
+        return "write `fs:///` and the absolute path, or name the folder that it is relative to with `--base`"
+            .to_owned();
+    }
+    hint.to_owned()
 }
 
 /// Where relative paths begin, with the links in it resolved.

@@ -383,6 +383,61 @@ fn limits_are_granted_within_bounds_and_left_to_the_default_again() {
 }
 
 #[test]
+fn one_address_is_a_range_where_sockets_are_meant() {
+    let (home, _) = needy();
+    for (address, range) in [
+        ("10.0.0.5", "10.0.0.5/32"),
+        ("fd00::5", "fd00::5/128"),
+        ("[fd00::5]", "fd00::5/128"),
+    ] {
+        let sockets = ["network", "needy", address, "--protocol", "tcp", "--port", "5432"];
+        let rule = json!([format!("network allow cidr \"{range}\" ports 5432 protocols tcp")]);
+        for taken in [&sockets[..], &sockets[..3]] {
+            assert_eq!(home.grant(&sockets)["rules"], rule);
+            assert_eq!(home.revoke(taken)["rules"], rule, "{taken:?}");
+            assert_eq!(home.rules("needy"), json!([]));
+        }
+    }
+}
+
+#[test]
+fn hints_at_the_command_line_name_its_options() {
+    let (home, _) = needy();
+    let hint = |arguments: &[&str], code: i32, hint: &str| {
+        let ran = home.refused(arguments, code, "hint: ");
+        assert!(ran.stderr.contains(hint), "{arguments:?}: {}", ran.stderr);
+    };
+    let network =
+        |host, more: &[&'static str]| [&["permission", "grant", "network", "needy", host], more].concat();
+    hint(&network("a.example.com/v1", &[]), 2, "put the path into `--path`");
+    let sockets = "raw sockets need an address or a range of addresses, `--port` and `--protocol`";
+    hint(&network("a.example.com", &["--protocol", "tcp"]), 2, sockets);
+    hint(&network("10.0.0.5", &["--protocol", "tcp"]), 2, sockets);
+    let relative = [
+        "permission",
+        "grant",
+        "storage",
+        "needy",
+        "fs://data",
+        "--access",
+        "read",
+    ];
+    let base = "the folder that it is relative to with `--base`";
+    hint(&relative, 2, base);
+    let file = home.policy_file(
+        "relative.yaml",
+        "{storage: {allow: [{uri: \"fs://data\", access: [read]}]}}",
+    );
+    hint(&["policy", "check", &file], 1, base);
+    home.grant(&["environment-variable", "needy", "A=1"]);
+    hint(
+        &["permission", "grant", "environment-variable", "needy", "A=2"],
+        1,
+        "take the other back first: `wassette permission revoke environment-variable needy A`",
+    );
+}
+
+#[test]
 fn what_cannot_be_attached_is_said_with_its_line() {
     let (home, folder) = needy();
     let store = home.store().canonicalize().unwrap();

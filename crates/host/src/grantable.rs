@@ -137,11 +137,19 @@ pub fn revocable(policy: Option<&Policy>, kind: GrantKind, name: &str) -> Result
         }
         GrantKind::Network => {
             let alone = NetworkRule::new(Effect::Allow, &peer(name))?;
+            // For sockets an address was granted as a range of one.
+            let range = NetworkRule::new(Effect::Allow, &socket_peer(name)).ok();
             let rules = policy
                 .into_iter()
                 .flat_map(|policy| policy.network(Effect::Allow));
             // Each rule once: what it means alone may be granted as well.
-            let meant = rules.filter(|rule| is_meant(rule, &alone) && **rule != alone);
+            let is_named = |rule: &NetworkRule| {
+                [Some(&alone), range.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .any(|named| is_meant(rule, named))
+            };
+            let meant = rules.filter(|rule| is_named(rule) && **rule != alone);
             grants.extend(meant.cloned().map(Grant::Network));
             grants.push(Grant::Network(alone));
         }
@@ -189,6 +197,20 @@ pub fn peer(name: &str) -> NetworkSpec {
     NetworkSpec {
         host,
         cidr,
+        ..NetworkSpec::default()
+    }
+}
+
+/// The same for raw sockets, whose rules know ranges alone: an address is a range of one.
+#[must_use]
+pub fn socket_peer(name: &str) -> NetworkSpec {
+    let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let address = inner.unwrap_or(name);
+    if address.parse::<IpAddr>().is_err() {
+        return peer(name);
+    }
+    NetworkSpec {
+        cidr: Some(address.to_owned()),
         ..NetworkSpec::default()
     }
 }
@@ -267,6 +289,13 @@ mod tests {
         assert_eq!(variable("A=5"), variable("A"));
         assert!(peer("10.0.0.0/8").cidr.is_some() && peer("fd00::/8").cidr.is_some());
         assert!(peer("example.com/a").host.is_some() && peer("https://example.com/a").host.is_some());
+        for one in ["10.0.0.5", "fd00::1", "[fd00::1]"] {
+            assert!(
+                socket_peer(one).cidr.is_some() && peer(one).cidr.is_none(),
+                "{one}"
+            );
+        }
+        assert_eq!(socket_peer("a.example.com"), peer("a.example.com"));
         let grants = revocable(Some(&policy), GrantKind::Network, "localhost").expect("a host");
         assert_eq!(grants.len(), 2, "{grants:?}");
         assert!(

@@ -69,7 +69,7 @@ pub use ceiling::{read_ceiling, read_text};
 pub use command::{Actor, Command, GrantRequested, LoadRequest, UpdateRequest};
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use feed::{FEED_GRACE, FEED_MEDIA_TYPE, FeedDocument, FeedError, FeedSynced};
-pub use grantable::{GrantKind, Grantable, peer, revocable, rule_texts};
+pub use grantable::{GrantKind, Grantable, peer, revocable, rule_texts, socket_peer};
 pub use inspect::{Ability, Inspection, Version};
 pub use locked::Locked;
 pub use outcome::{Change, Loaded, Outcome, PolicyChange, PolicyChanged, Presented, Progress, Silent, Step};
