@@ -260,7 +260,10 @@ async fn check(config: &Config, text: &PolicyText, policy: Policy, output: Outpu
 
 /// Says that a file could be the ceiling, and which of the components that are loaded it would leave out.
 fn check_ceiling(host: &Host, path: &Path, output: Output) -> Result<(), Exit> {
-    let ceiling = read_ceiling(path).map_err(|reason| Exit::failed(anyhow::anyhow!(reason)))?;
+    let ceiling = read_ceiling(path).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        Exit::failed(error).with_any_hint(hint)
+    })?;
     let rules = rule_texts(ceiling.policy());
     let catalog = host.catalog();
     let left_out: BTreeMap<String, String> = catalog

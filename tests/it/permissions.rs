@@ -695,7 +695,62 @@ fn a_ceiling_is_checked_before_it_is_put_up() {
     let wrong = home.file("wrong.yaml", b"version: \"1.0\"\nsource: []\n");
     let wrong = wrong.to_str().unwrap();
     let at = format!("{wrong}:2:1: `source` is not a key of a ceiling");
-    home.refused(&["policy", "check", wrong, "--as-ceiling"], 1, &at);
+    let ran = home.refused(&["policy", "check", wrong, "--as-ceiling"], 1, &at);
+    assert!(
+        ran.stderr.contains("\nhint: ") && !ran.stderr.contains('('),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// It matches nothing below the folder, so that nobody would look at the signatures that are required.
+#[test]
+fn a_ceiling_with_a_pattern_that_names_a_folder_is_refused() {
+    let home = Home::new();
+    let folder = home.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let is_refused = |pattern: &str, key: &str| {
+        let text = format!("version: \"1.0\"\n{}\n", key.replace("PATTERN", pattern));
+        let file = home.file("folder.yaml", text.as_bytes());
+        let ran = home.run(&["policy", "check", file.to_str().unwrap(), "--as-ceiling"]);
+        let hint = format!("\nhint: write `{}/*`", pattern.trim_end_matches('/'));
+        assert_eq!(ran.stderr.contains(&hint), ran.code == 1, "{}", ran.stderr);
+        ran.code == 1
+    };
+    let check = |pattern: &str| {
+        let signers = "signers: [{identity: \"https://github.com/o/*\", issuer: \"https://i.example.com\"}]";
+        let required = format!("signatures: [{{source: \"PATTERN\", {signers}}}]");
+        let both = ["sources: [\"PATTERN\"]", &required].map(|key| is_refused(pattern, key));
+        assert_eq!(both[0], both[1], "{pattern}");
+        both[0]
+    };
+    let folder = format!("file://{}", folder.canonicalize().unwrap().display());
+    for refused in [&folder, &format!("{folder}/"), "file:///"] {
+        assert!(check(refused), "{refused}");
+    }
+    for pattern in [
+        format!("{folder}/**"),
+        format!("{folder}/*"),
+        format!("{folder}/a.wasm"),
+    ] {
+        assert!(!check(&pattern), "{pattern}");
+    }
+    let wasm = home.wat("add");
+    let ceiling = home.file(
+        "in-force.yaml",
+        format!("version: \"1.0\"\nsources: [\"{folder}\", \"file:///**\"]\n").as_bytes(),
+    );
+    home.refused(
+        &[
+            "--ceiling",
+            ceiling.to_str().unwrap(),
+            "component",
+            "load",
+            wasm.to_str().unwrap(),
+        ],
+        1,
+        "names a folder",
+    );
 }
 
 #[test]

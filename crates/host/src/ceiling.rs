@@ -11,8 +11,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, Policy};
-use wassette_store::RegularFile;
+use wassette_policy::{Ceiling, DOCUMENT_BYTES_MAX, ParseOptions, Policy, SignatureRule};
+use wassette_store::{Reference, RegularFile};
 
 /// Clocks of file systems move in steps; two writes within one look the same.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
@@ -75,8 +75,31 @@ impl CeilingFile {
         };
         match read_ceiling(path) {
             Ok(ceiling) => Above::Ceiling(Arc::new(ceiling)),
-            Err(reason) => Above::Broken(reason.into()),
+            Err(error) => Above::Broken(error.in_one().into()),
         }
+    }
+}
+
+/// What is wrong with a ceiling, and where: the file, and for a mistake in its text line and column.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct CeilingError {
+    text: String,
+    hint: Option<String>,
+}
+
+impl CeilingError {
+    /// What could be written instead.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Both, where only one text is shown.
+    fn in_one(&self) -> String {
+        let Self { text, hint } = self;
+        hint.as_ref()
+            .map_or_else(|| text.clone(), |hint| format!("{text} ({hint})"))
     }
 }
 
@@ -84,13 +107,39 @@ impl CeilingFile {
 ///
 /// # Errors
 ///
-/// What is wrong with it, and where: the file, and for a mistake in it line, column and what could be written.
-pub fn read_ceiling(path: &Path) -> Result<Ceiling, String> {
+/// [`CeilingError`] when the file cannot be read, is no ceiling, or has a pattern that names a folder alone.
+pub fn read_ceiling(path: &Path) -> Result<Ceiling, CeilingError> {
     let at = path.display();
-    let text = read_text(path).map_err(|error| format!("{at}: {error}"))?;
+    let wrong = |text: String, hint: Option<String>| CeilingError { text, hint };
+    let text = read_text(path).map_err(|error| wrong(format!("{at}: {error}"), None))?;
     let ceiling = Ceiling::parse(&text, &ParseOptions::default())
-        .map_err(|error| format!("{at}:{error} ({})", error.hint()))?;
-    followed(&ceiling).map_err(|error| format!("{at}: {error}"))
+        .map_err(|error| wrong(format!("{at}:{error}"), Some(error.hint().to_owned())))?;
+    if let Some(folder) = folder_alone(&ceiling) {
+        let text = format!("{at}: the pattern `{folder}` names a folder, and matches no file in it");
+        let folder = folder.trim_end_matches('/');
+        let hint = format!("write `{folder}/*` for its files or `{folder}/**` for all below");
+        return Err(wrong(text, Some(hint)));
+    }
+    followed(&ceiling).map_err(|error| wrong(format!("{at}: {error}"), None))
+}
+
+/// A pattern of sources that names a folder without `*`.
+///
+/// SECURITY: it matches nothing, so that a rule which requires signatures would be one for nothing.
+fn folder_alone(ceiling: &Ceiling) -> Option<String> {
+    let signed = ceiling.signatures().iter().map(SignatureRule::source);
+    let patterns = ceiling.sources().unwrap_or_default().iter().chain(signed);
+    patterns.map(ToString::to_string).find(|text| is_folder(text))
+}
+
+fn is_folder(pattern: &str) -> bool {
+    let Some(path) = pattern.strip_prefix("file://").filter(|path| !path.contains('*')) else {
+        return false;
+    };
+    let path = path.trim_end_matches('/');
+    let reference = format!("file://{path}").parse();
+    // The root is no reference.
+    path.is_empty() || matches!(reference, Ok(Reference::File(path)) if path.is_dir())
 }
 
 /// Rules of policies are about paths without links, so those of the ceiling must be too.

@@ -65,7 +65,7 @@ pub use asking::Asked;
 pub use call::{CallId, CallReport};
 pub use catalog::{Catalog, CatalogTool, Component, Revision};
 pub use catalogue::{CATALOGUE_MEDIA_TYPE, CatalogueEntry, CatalogueSource, Found, ParseCatalogueError};
-pub use ceiling::{read_ceiling, read_text};
+pub use ceiling::{CeilingError, read_ceiling, read_text};
 pub use command::{Actor, Command, GrantRequested, LoadRequest, UpdateRequest};
 pub use error::{ErrorKind, HostError, OpenHostError};
 pub use feed::{FEED_GRACE, FEED_MEDIA_TYPE, FeedDocument, FeedError, FeedSynced};
