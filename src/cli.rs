@@ -435,16 +435,14 @@ pub(crate) enum RevokeCommand {
     Memory {
         /// Id of the component.
         id: String,
-        /// The limit; not looked at.
-        #[arg(hide = true)]
+        /// As for `grant`, and not looked at: the default holds again, whatever the limit was.
         limit: Option<String>,
     },
     /// Leaves processor time and share to the defaults.
     Cpu {
         /// Id of the component.
         id: String,
-        /// The limit; not looked at.
-        #[arg(hide = true)]
+        /// As for `grant`, and not looked at: the default holds again, whatever the limit was.
         limit: Option<String>,
     },
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::{Output, note, shown, table};
 use serde_json::json;
+use std::collections::HashSet;
 use std::io::{IsTerminal, Read};
 use wassette_host::{Actor, Command, ComponentId, Host, Outcome, SecretName, SecretString, Silent};
 
@@ -25,13 +26,21 @@ pub(crate) async fn run(config: &Config, command: SecretCommand, output: Output)
         }
         SecretCommand::Delete { id, keys } => {
             let id = component_id(&id)?;
-            let deleted = delete(&open(config).await?, &id, &keys).await?;
+            let (deleted, missing) = delete(&open(config).await?, &id, &keys).await?;
             if deleted.is_empty() {
                 let exit = Exit::not_found(format!("`{id}` has no such secret"));
                 return Err(exit.with_hint(format!("`wassette secret list {id}` names those that it has")));
             }
-            let data = json!({"status": "success", "component_id": id, "deleted": deleted});
-            output.print(&data, |_| format!("forgotten for {id}: {}", deleted.join(", ")))
+            let data = json!({
+                "status": "success", "component_id": id, "deleted": deleted, "missing": missing,
+            });
+            output.print(&data, |_| {
+                let mut lines = vec![format!("forgotten for {id}: {}", deleted.join(", "))];
+                if !missing.is_empty() {
+                    lines.push(format!("not there: {}", missing.join(", ")));
+                }
+                lines.join("\n")
+            })
         }
     }
 }
@@ -64,6 +73,11 @@ async fn set(host: &Host, id: &ComponentId, keys: Vec<String>) -> Result<Vec<Str
     };
     // All names first: what is wrong with one is said before another is kept.
     let keys = keys.iter().map(parts).collect::<Result<Vec<_>, Exit>>()?;
+    let mut seen = HashSet::new();
+    if let Some((twice, _)) = keys.iter().find(|(name, _)| !seen.insert(name)) {
+        let exit = Exit::usage(format!("`{twice}` is named twice"));
+        return Err(exit.with_hint("give it one value"));
+    }
     let mut names = Vec::new();
     for (name, value) in keys {
         let value = match value {
@@ -78,19 +92,27 @@ async fn set(host: &Host, id: &ComponentId, keys: Vec<String>) -> Result<Vec<Str
     Ok(names)
 }
 
-async fn delete(host: &Host, id: &ComponentId, keys: &[String]) -> Result<Vec<String>, Exit> {
-    let mut deleted = Vec::new();
-    for key in keys {
-        let command = Command::DeleteSecret(id.clone(), name(key)?);
+/// Forgets secrets. Gives the names of those that were there, and of those that were not.
+async fn delete(host: &Host, id: &ComponentId, keys: &[String]) -> Result<(Vec<String>, Vec<String>), Exit> {
+    // All names first, as for `set`; each once, so that no name is both there and not.
+    let names = keys
+        .iter()
+        .map(|key| name(key))
+        .collect::<Result<Vec<_>, Exit>>()?;
+    let mut seen = HashSet::new();
+    let (mut deleted, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let command = Command::DeleteSecret(id.clone(), name);
         let outcome = host.execute(command, &Actor::Operator, &Silent).await?;
-        if let Outcome::SecretDeleted {
-            name, existed: true, ..
-        } = outcome
-        {
-            deleted.push(name);
+        if let Outcome::SecretDeleted { name, existed, .. } = outcome {
+            let list = if existed { &mut deleted } else { &mut missing };
+            list.push(name);
         }
     }
-    Ok(deleted)
+    Ok((deleted, missing))
 }
 
 fn name(text: &str) -> Result<SecretName, Exit> {

@@ -1000,7 +1000,22 @@ fn secrets_are_kept_listed_by_name_and_forgotten() {
     );
     assert_eq!(secrets(&home, "add"), json!([{"key": "token"}, {"key": "typed"}]));
     let gone = home.json(&["secret", "delete", "add", "token", "never"]);
-    assert_eq!(gone["deleted"], json!(["token"]));
+    assert_eq!(
+        (&gone["deleted"], &gone["missing"]),
+        (&json!(["token"]), &json!(["never"]))
+    );
+    set_secret(&home, "add", "token", b"hunter2\n");
+    let gone = home.run(&["secret", "delete", "add", "token", "never", "-o", "table"]);
+    assert!(
+        gone.code == 0 && gone.stdout.contains("not there: never"),
+        "{}",
+        gone.stdout
+    );
+    home.refused(
+        &["secret", "set", "add", "a=1", "b=2", "a=3"],
+        2,
+        "`a` is named twice",
+    );
     home.refused(
         &["secret", "delete", "add", "never"],
         4,
