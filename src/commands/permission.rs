@@ -301,6 +301,9 @@ pub(super) fn print(outcome: &Outcome, (kind, details): Details, output: Output)
         if !changed.unused.is_empty() {
             fields.insert("unused".to_owned(), json!(changed.unused));
         }
+        if !changed.unmatched.is_empty() {
+            fields.insert("unmatched".to_owned(), json!(changed.unmatched));
+        }
     }
     output.print(&data, |_| people(changed))
 }
@@ -334,6 +337,10 @@ fn people(changed: &PolicyChanged) -> String {
     let denied = changed.denied_by.iter();
     lines.extend(denied.map(|rule| format!("  but for what `{}` denies", shown(rule))));
     lines.extend(changed.unused.iter().map(|rule| unused_text(rule)));
+    lines.extend(changed.unmatched.iter().map(|pattern| {
+        let (id, pattern) = (&changed.id, shown(pattern));
+        format!("  warning: `tools.deny` hides nothing with `{pattern}`: no function of {id} is called that")
+    }));
     lines.join("\n")
 }
 

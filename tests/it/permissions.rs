@@ -905,6 +905,18 @@ fn hidden_functions_are_no_tools() {
         "{tools}"
     );
     home.refused(&["tool", "invoke", "needy_read-stdin"], 4, "unknown tool");
+    // A pattern that hides nothing is a mistake, mostly.
+    let file = home.policy_file("mistaken.yaml", "{tools: {deny: [\"read-*\", \"reed-*\", now2]}}");
+    let attached = home.json(&["policy", "attach", "needy", &file]);
+    assert_eq!(attached["unmatched"], json!(["now2", "reed-*"]));
+    let said = home
+        .run(&["policy", "attach", "needy", &file, "-o", "table"])
+        .stdout;
+    let warning = "warning: `tools.deny` hides nothing with `reed-*`";
+    assert!(
+        said.contains(warning) && !said.contains("with `read-*`"),
+        "{said}"
+    );
     // They come back with the policy, not with a new load.
     home.load(&guest("needy"));
     assert!(!home.run(&["tool", "list"]).stdout.contains("needy_read-"));

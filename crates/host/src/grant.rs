@@ -5,7 +5,7 @@
 //! refused because of what remains, so that a component can always be narrowed.
 
 use crate::Host;
-use crate::catalog::read_policy;
+use crate::catalog::{Component, read_policy};
 use crate::ceiling::{Above, BROKEN_CEILING};
 use crate::code::blocking;
 use crate::command::Actor;
@@ -93,8 +93,12 @@ impl Host {
         self.check_ceiling(&policy)?;
         let rules = rule_texts(&policy);
         let is_changed = self.replace(id, &policy).await?;
+        let catalog = self.catalog();
         Ok(Outcome::Policy(PolicyChanged {
             unused: texts(&policy.unused_secrets()),
+            unmatched: catalog
+                .component(id)
+                .map_or_else(Vec::new, |component| unmatched(&policy, component)),
             ..changed(id, PolicyChange::Attached, rules, is_changed)
         }))
     }
@@ -281,8 +285,17 @@ pub(crate) fn changed(
         rules,
         denied_by: Vec::new(),
         unused: Vec::new(),
+        unmatched: Vec::new(),
         is_changed,
     }
+}
+
+/// The patterns that hide nothing of a component.
+fn unmatched(policy: &Policy, component: &Component) -> Vec<String> {
+    let functions = || component.contract_tools.iter().map(|tool| &tool.path.function);
+    let patterns = policy.rules().tools_deny.iter();
+    let unmatched = patterns.filter(|pattern| !functions().any(|function| pattern.matches(function)));
+    unmatched.map(ToString::to_string).collect()
 }
 
 fn texts(rules: &[impl ToString]) -> Vec<String> {
@@ -474,6 +487,15 @@ mod tests {
         assert!(
             matches!(&state, Some(ComponentState::Unavailable(fault)) if fault.reason.contains("2:15: ")),
             "{state:?}"
+        );
+        let access = wassette_policy::AccessText::parse("env LANG").expect("an access");
+        let explained = host.explain(&id, &access).await.expect("explained");
+        assert!(
+            !explained.allowed
+                && explained
+                    .text
+                    .contains("cannot be called: its policy is not understood"),
+            "{explained:?}"
         );
         for command in [
             Command::Grant(id.clone(), network("a.example.com")),

@@ -123,6 +123,9 @@ pub struct PolicyChanged {
     /// Rules of secrets that nothing carries, granted now or before: see [`wassette_policy::Policy::unused_secrets`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unused: Vec<String>,
+    /// Patterns of `tools.deny` in a policy that was attached that are the name of no function of the component.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<String>,
     /// Whether that made a difference.
     pub is_changed: bool,
 }
