@@ -520,6 +520,27 @@ fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
     );
     let shown = within(&["component", "show", "needy", "-o", "table"]).stdout;
     assert!(shown.contains("tools: none while it is unavailable"), "{shown}");
+    assert_eq!(
+        within(&["permission", "revoke", "network", "needy", "example.org"]).code,
+        0
+    );
+    let listed: Json = serde_json::from_str(&within(&["component", "list"]).stdout).unwrap();
+    assert_eq!(listed["components"][0]["state"], "ready");
+    let explained = within(&["policy", "explain", "needy", "GET https://api.example.com/"]);
+    assert!(
+        explained.stdout.contains("\"allowed\": true") && explained.stdout.contains("\"in_force\": true"),
+        "{}",
+        explained.stdout
+    );
+}
+
+#[test]
+fn rules_that_are_not_in_force_are_shown_as_that() {
+    let (home, _) = needy();
+    let ceiling = home.policy_file("ceiling.yaml", "{network: {allow: [{host: \"*.example.com\"}]}}");
+    let within = |arguments: &[&str]| home.run(&[&["--ceiling", &ceiling], arguments].concat());
+    home.grant(&["network", "needy", "api.example.com"]);
+    home.grant(&["network", "needy", "example.org"]);
     let json = |arguments: &[&str]| -> Json { serde_json::from_str(&within(arguments).stdout).unwrap() };
     let explained = json(&["policy", "explain", "needy", "GET https://api.example.com/"]);
     assert_eq!(
@@ -539,18 +560,6 @@ fn the_ceiling_binds_the_operator_too_and_names_its_rule() {
     );
     let text = home.file("not-in-force.yaml", text.as_bytes());
     home.json(&["policy", "check", text.to_str().unwrap()]);
-    assert_eq!(
-        within(&["permission", "revoke", "network", "needy", "example.org"]).code,
-        0
-    );
-    let listed: Json = serde_json::from_str(&within(&["component", "list"]).stdout).unwrap();
-    assert_eq!(listed["components"][0]["state"], "ready");
-    let explained = within(&["policy", "explain", "needy", "GET https://api.example.com/"]);
-    assert!(
-        explained.stdout.contains("\"allowed\": true") && explained.stdout.contains("\"in_force\": true"),
-        "{}",
-        explained.stdout
-    );
     assert_eq!(home.json(&["policy", "get", "needy"])["in_force"], true);
 }
 
@@ -1012,22 +1021,7 @@ fn secrets_are_kept_listed_by_name_and_forgotten() {
     );
     assert_eq!(secrets(&home, "add"), json!([{"key": "token"}, {"key": "typed"}]));
     let gone = home.json(&["secret", "delete", "add", "token", "never"]);
-    assert_eq!(
-        (&gone["deleted"], &gone["missing"]),
-        (&json!(["token"]), &json!(["never"]))
-    );
-    set_secret(&home, "add", "token", b"hunter2\n");
-    let gone = home.run(&["secret", "delete", "add", "token", "never", "-o", "table"]);
-    assert!(
-        gone.code == 0 && gone.stdout.contains("not there: never"),
-        "{}",
-        gone.stdout
-    );
-    home.refused(
-        &["secret", "set", "add", "a=1", "b=2", "a=3"],
-        2,
-        "`a` is named twice",
-    );
+    assert_eq!(gone["deleted"], json!(["token"]));
     home.refused(
         &["secret", "delete", "add", "never"],
         4,
@@ -1049,6 +1043,31 @@ fn secrets_are_kept_listed_by_name_and_forgotten() {
         audit.contains("secret.set") && !audit.contains("hunter"),
         "{audit}"
     );
+}
+
+#[test]
+fn a_name_of_a_secret_that_means_nothing_is_told() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    set_secret(&home, "add", "token", b"hunter2\n");
+    let gone = home.json(&["secret", "delete", "add", "token", "never"]);
+    assert_eq!(
+        (&gone["deleted"], &gone["missing"]),
+        (&json!(["token"]), &json!(["never"]))
+    );
+    set_secret(&home, "add", "token", b"hunter2\n");
+    let gone = home.run(&["secret", "delete", "add", "token", "never", "-o", "table"]);
+    assert!(
+        gone.code == 0 && gone.stdout.contains("not there: never"),
+        "{}",
+        gone.stdout
+    );
+    home.refused(
+        &["secret", "set", "add", "a=1", "b=2", "a=3"],
+        2,
+        "`a` is named twice",
+    );
+    assert_eq!(secrets(&home, "add"), json!([]));
 }
 
 /// A server on loopback that answers every request with the request itself.
