@@ -116,7 +116,6 @@ pub fn read_ceiling(path: &Path) -> Result<Ceiling, CeilingError> {
         .map_err(|error| wrong(format!("{at}:{error}"), Some(error.hint().to_owned())))?;
     if let Some(folder) = folder_alone(&ceiling) {
         let text = format!("{at}: the pattern `{folder}` names a folder, and matches no file in it");
-        let folder = folder.trim_end_matches('/');
         let hint = format!("write `{folder}/*` for its files or `{folder}/**` for all below");
         return Err(wrong(text, Some(hint)));
     }
@@ -133,13 +132,8 @@ fn folder_alone(ceiling: &Ceiling) -> Option<String> {
 }
 
 fn is_folder(pattern: &str) -> bool {
-    let Some(path) = pattern.strip_prefix("file://").filter(|path| !path.contains('*')) else {
-        return false;
-    };
-    let path = path.trim_end_matches('/');
-    let reference = format!("file://{path}").parse();
-    // The root is no reference.
-    path.is_empty() || matches!(reference, Ok(Reference::File(path)) if path.is_dir())
+    let reference = pattern.parse();
+    matches!(reference, Ok(Reference::File(path)) if !pattern.contains('*') && path.is_dir())
 }
 
 /// Rules of policies are about paths without links, so those of the ceiling must be too.
