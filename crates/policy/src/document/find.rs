@@ -4,7 +4,7 @@
 
 use super::ParseOptions;
 use super::rules::{self, Placed};
-use super::yaml::{self, Node, Position, Value};
+use super::yaml::{self, Node, Position};
 use crate::limits::LimitKey;
 use crate::path::AbsolutePath;
 use crate::pattern::RuleText;
@@ -65,9 +65,5 @@ fn limit(permissions: &Node, key: LimitKey) -> Option<Position> {
 }
 
 fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Value::Map(entries) = &node.value else {
-        return None;
-    };
-    let entry = entries.iter().find(|entry| entry.key == key);
-    entry.map(|entry| &entry.value)
+    node.entry(key).map(|entry| &entry.value)
 }

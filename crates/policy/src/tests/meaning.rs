@@ -893,6 +893,9 @@ fn a_path_is_explained_with_its_place() {
         explained(&granted, "read /srv/data/a")
             .ends_with("; the component sees that place of the machine as `/data/a`")
     );
+    assert!(
+        explained(&granted, "read /srv/other").ends_with("a storage grant for `fs:///srv/other` with read")
+    );
     let granted = [
         granted[0],
         "fs deny /srv/data/b",
@@ -977,6 +980,8 @@ fn both_layers_must_allow() {
         ],
     );
     assert!(authority.has_network());
+    let sockets = ["net allow cidr=10.0.0.0/8 ports=53 protocols=udp"];
+    assert!(below(&sockets, &sockets).has_network());
     assert!(!below(&["net allow host=a.example.com"], &[]).has_network());
     for line in [
         "net allow host=*.example.com",

@@ -295,6 +295,16 @@ fn hosts_that_cannot_be_read_are_refused() {
         "it has a path",
         Some("write a whole URL, or put the path into `paths`"),
     );
+    host(
+        "a.*",
+        "`*` can only stand for whole labels at the front",
+        Some("write `*.` and a name"),
+    );
+    host(
+        "1.2.3.4.*",
+        "`*` can only stand for whole labels at the front",
+        None,
+    );
     host("a:0", "the port is 0", None);
     host("a:x", "the port is malformed", None);
     host("a:", "the port is malformed", None);
@@ -719,6 +729,14 @@ fn secrets_are_checked() {
         );
     }
     assert!(secret(&"a".repeat(128), host, "x-key", None).is_ok());
+    // A ceiling may have several secrets for a header, and no two formats of one.
+    let formats = [None, Some("Bearer {secret}")].map(|format| secret("a", host, "x-key", format).unwrap());
+    let twice = Rules {
+        secrets: formats.to_vec(),
+        ..Rules::default()
+    };
+    let error = Policy::of_ceiling(twice).unwrap_err();
+    assert_eq!(error.to_string(), "the secret `a` has two formats for one header");
     faulty(
         secret("a", "*.com", "x-key", None),
         (
@@ -849,6 +867,9 @@ fn patterns_of_tools_and_sources_are_checked() {
         "oci://ghcr.io/org/Tool*",
         "oci://ghcr.io/",
         "oci://user@ghcr.io/org/*",
+        "ftp://**",
+        "file://**",
+        "starter:a.b",
         "oci:///org/*",
         "https://EXAMPLE.com/*",
         "https://b\u{fc}cher.example/*",
@@ -884,7 +905,8 @@ fn patterns_of_tools_and_sources_are_checked() {
         "oci://ghcr.io/org/*",
         "file:///a.wasm",
         "file:///srv/a%2Fb%20c/*",
-        "oci://ghcr.io/org/tool:V1",
+        "oci://ghcr.io/org2/tool:V1",
+        "starter:a-2*",
         "oci://ghcr.io/org/tool@sha256:0*",
         "oci://localhost:5000/org/**",
         "https://example.com:8443/A/**",

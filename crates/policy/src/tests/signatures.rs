@@ -39,7 +39,7 @@ fn a_star_stands_at_the_end_behind_somebody() {
 #[test]
 fn an_issuer_is_one_and_named() {
     let issuer = |text: &str| TrustedIdentity::new("a@b.c", text).is_ok();
-    assert!(issuer(ISSUER) && issuer("https://user@i"));
+    assert!(issuer(ISSUER) && issuer("https://user@i") && issuer("http://localhost:8080"));
     for bad in [
         "",
         "https://*",
