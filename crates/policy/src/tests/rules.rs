@@ -579,8 +579,8 @@ fn network_rules_are_printed_in_one_form() {
         "network allow host \"a.example.com\" paths /a/~*x,/b/**",
     );
     printed(
-        "allow host=a.example.com paths=/a/.w*",
-        "network allow host \"a.example.com\" paths /a/.w*",
+        "allow host=a.example.com paths=/a/.*w",
+        "network allow host \"a.example.com\" paths /a/.*w",
     );
     printed(
         "allow host=a.example.com paths=/%2a",
