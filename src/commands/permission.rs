@@ -230,9 +230,10 @@ fn default_limits(
 }
 
 fn refused(error: RuleError) -> Exit {
-    let message = match error.to_string() {
-        key if key == "`ports` is missing" => "`--port` is missing".to_owned(),
-        message => message,
+    let message = error.to_string();
+    let message = match message.strip_suffix(" is missing") {
+        Some(key) => format!("{} is missing", in_options(key)),
+        None => message,
     };
     Exit::usage(message).with_hint(with_base(&in_options(error.hint())))
 }
@@ -251,7 +252,8 @@ fn not_granted(error: HostError, id: &ComponentId, (kind, details): &Details) ->
 }
 
 /// What hints name as keys of a policy, as the command line has it.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 10] = [
+    ("`cidr: ", "`"),
     ("`cidr`", "an address or a range of addresses"),
     ("`schemes`", "`--scheme`"),
     ("`ports`", "`--port`"),

@@ -74,6 +74,13 @@ struct Fault {
     hint: &'static str,
 }
 
+impl Fault {
+    fn new(why: impl fmt::Display, hint: &'static str) -> Self {
+        let why = why.to_string();
+        Self { why, hint }
+    }
+}
+
 impl From<&str> for Fault {
     fn from(why: &str) -> Self {
         Self {
@@ -87,19 +94,13 @@ impl From<&str> for Fault {
 
 impl From<ParsePathError> for Fault {
     fn from(error: ParsePathError) -> Self {
-        Self {
-            why: error.to_string(),
-            hint: error.hint(),
-        }
+        Self::new(error, error.hint())
     }
 }
 
 impl From<ParseTargetError> for Fault {
     fn from(error: ParseTargetError) -> Self {
-        Self {
-            why: error.to_string(),
-            hint: error.hint(),
-        }
+        Self::new(error, error.hint())
     }
 }
 

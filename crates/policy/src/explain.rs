@@ -4,7 +4,7 @@ use crate::access::{Access, FileOperation};
 use crate::access_text::{AccessText, request};
 use crate::host::Host;
 use crate::path::AbsolutePath;
-use crate::policy::{Authority, Layer, Place};
+use crate::policy::{Authority, Layer, Mount, Place};
 use crate::text::Ticked;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -84,12 +84,24 @@ impl Authority {
     /// What is decided where a file is, and not by rules about it; and what its path is on the machine.
     fn explain_place(&self, path: &AbsolutePath, operation: FileOperation, explanation: &mut Explanation) {
         let place = self.locate(path);
-        let own = self.mounts().iter().find(|mount| mount.guest == *path);
-        let moves = matches!(operation, FileOperation::Remove | FileOperation::Rename);
-        let below = self.mounts().iter().find(|mount| {
-            operation == FileOperation::Rename && mount.guest != *path && mount.guest.below(path).is_some()
-        });
-        if let Some(granted) = own.or(below).filter(|_| moves && explanation.allowed) {
+        let machine = match &place {
+            Place::Inside { mount, below } => mount.host.join(below).ok(),
+            Place::Above | Place::Outside => None,
+        };
+        let is_kept = |mount: &&Mount| match operation {
+            FileOperation::Remove => mount.guest == *path,
+            FileOperation::Rename => {
+                let is_below = |machine: &AbsolutePath| mount.host.below(machine).is_some();
+                mount.guest.below(path).is_some() || machine.as_ref().is_some_and(is_below)
+            }
+            FileOperation::Read
+            | FileOperation::Write
+            | FileOperation::List
+            | FileOperation::Inspect
+            | FileOperation::Create => false,
+        };
+        let kept = self.mounts().iter().find(is_kept);
+        if let Some(granted) = kept.filter(|_| explanation.allowed) {
             explanation.allowed = false;
             explanation.rule = None;
             explanation.text = format!(
@@ -101,11 +113,11 @@ impl Authority {
         let elsewhere = self.mounts().iter().filter(|mount| mount.guest != mount.host);
         let mut seen = elsewhere.filter_map(|mount| mount.guest.join(path.below(&mount.host)?).ok());
         match place {
-            Place::Inside { mount, below } if mount.host != mount.guest => {
-                let machine = mount.host.join(&below).unwrap_or_else(|_| mount.host.clone());
-                explanation.text += &format!("; on the machine it is `{}`", Ticked(machine.as_str()));
+            Place::Inside { .. } => {
+                if let Some(machine) = machine.filter(|machine| machine != path) {
+                    explanation.text += &format!("; on the machine it is `{}`", Ticked(machine.as_str()));
+                }
             }
-            Place::Inside { .. } => {}
             Place::Above | Place::Outside => {
                 if let Some(seen) = seen.next() {
                     let seen = Ticked(seen.as_str());

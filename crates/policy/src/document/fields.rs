@@ -172,10 +172,15 @@ impl Node {
                 .at
                 .error(format!("`{}` is not surely a text", shown(text)))
                 .hint("put it into quotes")),
-            Value::Plain(text) if text.starts_with(WORD_QUOTES) || text.ends_with(WORD_QUOTES) => Err(self
-                .at
-                .error(format!("`{}` has quotes that are letters here", shown(text)))
-                .hint("use straight quotes: `\"` or `'`")),
+            // A description is for people.
+            Value::Plain(text)
+                if key != "description" && (text.starts_with(WORD_QUOTES) || text.ends_with(WORD_QUOTES)) =>
+            {
+                Err(self
+                    .at
+                    .error(format!("`{}` has quotes that are letters here", shown(text)))
+                    .hint("use straight quotes: `\"` or `'`"))
+            }
             Value::Plain(text) => Ok(text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(self
                 .at

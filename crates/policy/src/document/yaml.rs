@@ -327,13 +327,13 @@ impl<'t> Reader<'t> {
         let at = place(span.start);
         let source = span.slice(self.text).unwrap_or_default();
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        let first = source.lines().next().unwrap_or_default();
-        if style == ScalarStyle::Plain && (first.contains(":\"") || first.contains(":'")) {
-            return Err(at
-                .error("there is no space after a `:`")
-                .hint("a key is followed by a colon and a space"));
-        }
         if is_block || source.contains('\n') {
+            let first = source.lines().next().unwrap_or_default();
+            if !is_block && (first.contains(":\"") || first.contains(":'")) {
+                return Err(at
+                    .error("there is no space after a `:`")
+                    .hint("a key is followed by a colon and a space"));
+            }
             return Err(at
                 .error("text over several lines is not read")
                 .hint("write it in quotes on one line; check the indentation of the next line"));

@@ -914,6 +914,13 @@ fn a_path_is_explained_with_its_place() {
             "{text}"
         );
     }
+    // Also where it is seen by another name.
+    let seen = [
+        "fs allow write /srv/data guest=/data",
+        "fs allow write /srv/data/in",
+    ];
+    assert!(explained(&seen, "rename /data/in").contains("`/srv/data/in` is itself what was granted"));
+    assert!(explained(&seen, "remove /data/in").starts_with("allowed: "));
     for text in [
         "remove /srv/data/in",
         "rename /srv/data/a",
