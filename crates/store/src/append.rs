@@ -33,17 +33,42 @@ struct State {
 impl State {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = fs::open_append(path)?;
-        let mut last = [b'\n'];
-        if file.seek(SeekFrom::End(0))? > 0 {
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)?;
-        }
+        let is_torn = is_torn(&mut file)?;
         Ok(Self {
             file,
-            is_torn: last != *b"\n",
+            is_torn,
             seen: Instant::now(),
         })
     }
+}
+
+/// How long another process may take to write the rest of a line.
+const WRITE_TIME: Duration = Duration::from_millis(10);
+
+/// Looks after which a file counts as torn that never is without half a line. It costs an empty line at most.
+const LOOKS_MAX: u32 = 20;
+
+/// Whether the file ends in the middle of a line. The system shows a line of another process page by page while it is
+/// written; one that was cut short stays as it is.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    let mut before = None;
+    for _ in 0..LOOKS_MAX {
+        let length = file.seek(SeekFrom::End(0))?;
+        if length == 0 {
+            return Ok(false);
+        }
+        let mut last = [0];
+        file.seek(SeekFrom::Start(length - 1))?;
+        file.read_exact(&mut last)?;
+        if last == *b"\n" {
+            return Ok(false);
+        }
+        if before.replace(length) == Some(length) {
+            return Ok(true);
+        }
+        std::thread::sleep(WRITE_TIME);
+    }
+    Ok(true)
 }
 
 /// How often the path is looked at. Each look costs two system calls, more than a fifth of a write.
@@ -215,9 +240,11 @@ mod tests {
         let path = folder.path().join("log");
         std::thread::scope(|scope| {
             for writer in 0..4_u8 {
-                let file = AppendFile::open(&path).unwrap();
+                let path = &path;
                 scope.spawn(move || {
+                    // Opened for each, because whoever opens may see a part of another's line.
                     for _ in 0..200 {
+                        let file = AppendFile::open(path).unwrap();
                         file.append(&[b'a' + writer; 300]).unwrap();
                     }
                 });
