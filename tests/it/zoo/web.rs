@@ -1,7 +1,7 @@
 //! Servers on loopback: one that is granted and behaves as badly as its paths say, and one nobody may reach.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -94,8 +94,9 @@ impl Web {
                 thread::spawn(move || {
                     busy.most.fetch_max(busy.now.fetch_add(1, SeqCst) + 1, SeqCst);
                     // A client that goes away is what most attacks come to.
-                    drop(serve(stream, &log, &busy, &location));
+                    drop(serve(&stream, &log, &busy, &location));
                     busy.now.fetch_sub(1, SeqCst);
+                    drop(linger(&stream));
                 });
             }
         });
@@ -134,10 +135,18 @@ impl Web {
     }
 }
 
-fn serve(stream: TcpStream, log: &Mutex<Vec<String>>, busy: &Busy, location: &str) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut out = stream;
+/// Ends a connection without losing the answer: a socket that is closed with bytes it did not read, like the end of
+/// a body in chunks, is reset, and what the client has not read yet is gone.
+fn linger(stream: &TcpStream) -> std::io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    std::io::copy(&mut stream.take(16 << 20), &mut std::io::sink())?;
+    Ok(())
+}
+
+fn serve(mut out: &TcpStream, log: &Mutex<Vec<String>>, busy: &Busy, location: &str) -> std::io::Result<()> {
+    out.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut reader = BufReader::new(out);
     let mut head = String::new();
     loop {
         let mut line = String::new();

@@ -140,9 +140,10 @@ impl Exchange {
             let answer = pin!(within(times.first_byte, &progress, sender.send_request(request)));
             match select(answer, connection.as_mut()).await {
                 Either::Left((answer, _connection)) => (answer, true),
-                // The connection is done before its answer was looked at, or broke.
-                Either::Right((Ok(()), answer)) => (answer.await, false),
-                Either::Right((Err(error), _answer)) => return Err(explain(&error)),
+                // The connection was done, or broke, before its answer was looked at. Why it broke is in the
+                // answer; an error is left over only where the answer had come, as from a server that answers
+                // and closes without waiting for the end of the body.
+                Either::Right((_left_over, answer)) => (answer.await, false),
             }
         };
         let (mut parts, body) = answer?.map_err(|error| explain(&error))?.into_parts();

@@ -14,6 +14,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) enum Step {
     /// Reads a request to its end.
     Read,
+    /// Reads the head of a request, and leaves its body.
+    ReadHead,
     /// Sends bytes.
     Send(Vec<u8>),
     /// Sends the request back, as it came.
@@ -108,7 +110,12 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, steps: &[Step], 
     for step in steps {
         let done = match step {
             Step::Read => {
-                request = read(&mut stream).await;
+                request = read(&mut stream, is_whole).await;
+                seen.lock().unwrap().push(request.clone());
+                Ok(())
+            }
+            Step::ReadHead => {
+                request = read(&mut stream, has_head).await;
                 seen.lock().unwrap().push(request.clone());
                 Ok(())
             }
@@ -132,28 +139,37 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, steps: &[Step], 
     let _gone = stream.shutdown().await;
 }
 
-/// Reads a head, and the body it announces.
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> String {
+/// Reads until there is enough of a request.
+async fn read(stream: &mut (impl AsyncRead + Unpin), is_enough: fn(&str) -> bool) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            let is_whole = match length.and_then(|length| length.parse::<usize>().ok()) {
-                Some(length) => body.len() >= length,
-                None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
-            };
-            if is_whole {
-                return text;
-            }
+        if is_enough(&text) {
+            return text;
         }
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return text,
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
         }
+    }
+}
+
+fn has_head(request: &str) -> bool {
+    request.contains("\r\n\r\n")
+}
+
+/// Has a head, and the body it announces.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let head = head.to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    match length.and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) => body.len() >= length,
+        None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
     }
 }

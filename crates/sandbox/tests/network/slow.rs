@@ -1,6 +1,6 @@
 //! Servers that take their time, in each phase of a request, and guests that have none.
 
-use crate::guest::{Guest, request, with};
+use crate::guest::{Guest, outcome, request, with};
 use crate::server::{Server, Step, answer, send};
 use serde_json::{Value as Json, json};
 use std::time::{Duration, Instant};
@@ -164,4 +164,18 @@ async fn an_upload_that_makes_progress_is_not_cut_by_the_wait_for_the_answer() {
         guest.send(with(request(&url), upload)).await.1,
         Ok((200, "ok".to_owned()))
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_the_answer() {
+    let early = "HTTP/1.1 413 Content Too Large\ncontent-length: 5\nconnection: close\n\nlarge";
+    let server = Server::start(vec![Step::ReadHead, send(early)]).await;
+    let guest = Guest::new(&rules(&server));
+    let upload = json!({ "method": "POST", "body": ["abc"] });
+    let upload = with(request(&format!("http://{}/", server.address)), upload);
+    // Whether the answer, the end of the connection or both are there when we look is chance.
+    for _ in 0..50 {
+        let (_, answer) = guest.call("send-slowly", json!({ "request": upload })).await;
+        assert_eq!(outcome(&answer), Ok((413, "large".to_owned())));
+    }
 }

@@ -12,6 +12,15 @@ const CHUNK_BYTES: u64 = 64 * 1024;
 const NANOSECONDS_PER_MS: u64 = 1_000_000;
 
 pub(crate) fn start(request: &Request) -> Result<FutureIncomingResponse, String> {
+    let (future, body) = begin(request)?;
+    if let Some(body) = body {
+        write(request, body)?;
+    }
+    Ok(future)
+}
+
+/// Sends the head of a request. Its body, if it has one, is still to be written.
+pub(crate) fn begin(request: &Request) -> Result<(FutureIncomingResponse, Option<OutgoingBody>), String> {
     let outgoing = OutgoingRequest::new(fields(request)?);
     let set = outgoing
         .set_method(&method(request.method.as_deref().unwrap_or("GET")))
@@ -24,13 +33,10 @@ pub(crate) fn start(request: &Request) -> Result<FutureIncomingResponse, String>
         None => None,
     };
     let future = outgoing_handler::handle(outgoing, Some(options(request))).map_err(code)?;
-    if let Some(body) = body {
-        write(request, body)?;
-    }
-    Ok(future)
+    Ok((future, body))
 }
 
-fn write(request: &Request, body: OutgoingBody) -> Result<(), String> {
+pub(crate) fn write(request: &Request, body: OutgoingBody) -> Result<(), String> {
     let stream = body.write().map_err(|()| "no stream")?;
     for _ in 0..request.empty_writes.unwrap_or(0) {
         // Waits for its turn and writes nothing.

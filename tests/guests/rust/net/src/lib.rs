@@ -30,6 +30,16 @@ impl Guest for Net {
             .collect()
     }
 
+    fn send_slowly(request: Request) -> Result<Answer, String> {
+        let (future, body) = http::begin(&request)?;
+        let answer = http::wait(&future).and_then(http::read);
+        if let Some(body) = body {
+            // A server that has answered may have closed the connection.
+            let _not_taken_any_more = http::write(&request, body);
+        }
+        answer
+    }
+
     fn measure(request: Request) -> Result<u64, String> {
         let mut count = 0;
         http::body(&http::wait(&http::start(&request)?)?, |bytes| {
