@@ -50,7 +50,7 @@ enum Place {
 pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     descriptors::allow_all();
     let place = place(args, |name| std::env::var(name).ok())?;
-    let (listener, _socket) = listen(&place, args).await?;
+    let (listener, _socket) = listen(&place, args)?;
     let address = listener.address();
     let host = variables::open(config, &args.run.variables).await?;
     let access = access(config, args, &place, &host)?;
@@ -70,7 +70,7 @@ pub(crate) async fn run(config: &Config, args: &ServeArgs) -> Result<(), Exit> {
     };
     let builtins = builtins(&args.run, args.enable_builtin_tools);
     let admin = match args.admin_address {
-        Some(address) => Some(bind("--admin-address", address).await?),
+        Some(address) => Some(bind("--admin-address", address)?),
         None => None,
     };
     let server = Arc::new(HttpServer::new(
@@ -145,8 +145,8 @@ fn place(args: &ServeArgs, variable: impl Fn(&str) -> Option<String>) -> Result<
 }
 
 /// `option` says where to listen.
-async fn bind(option: &str, address: SocketAddr) -> Result<Listener, Exit> {
-    Listener::tcp(address).await.map_err(|error| {
+fn bind(option: &str, address: SocketAddr) -> Result<Listener, Exit> {
+    Listener::tcp(address).map_err(|error| {
         Exit::failed(anyhow::anyhow!("cannot listen on {address}: {error}")).with_hint(format!(
             "`{option}` chooses another; port 0 takes any that is free"
         ))
@@ -154,9 +154,9 @@ async fn bind(option: &str, address: SocketAddr) -> Result<Listener, Exit> {
 }
 
 /// A listener, and what must live as long.
-async fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Socket>), Exit> {
+fn listen(place: &Place, args: &ServeArgs) -> Result<(Listener, Option<Socket>), Exit> {
     match place {
-        Place::Address(address) => Ok((with_tls(bind("--bind-address", *address).await?, args)?, None)),
+        Place::Address(address) => Ok((with_tls(bind("--bind-address", *address)?, args)?, None)),
         Place::Socket(_) if args.tls_certificate.is_some() => Err(Exit::usage(
             "`--tls-certificate` and `--tls-key` are for an address, and a socket has no TLS",
         )

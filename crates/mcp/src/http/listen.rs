@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -25,6 +25,10 @@ use tokio_util::sync::CancellationToken;
 use super::CLOSE_TIME;
 use super::metrics::Metrics;
 use super::unread::{self, Late, Lingering};
+
+/// Connections that wait to be accepted, if the system allows as many. The library asks for 128, and whoever comes when
+/// they are all taken comes again a second later.
+const WAITING_MAX: u32 = 4096;
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -73,10 +77,17 @@ impl Listener {
     /// # Errors
     ///
     /// When the address is in use or not of this machine.
-    pub async fn tcp(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address)
-            .await
-            .map(|listener| Self(Source::Tcp(listener)))
+    pub fn tcp(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        // A server that is started again takes its address back; on Windows it would take another's.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Self(Source::Tcp(socket.listen(WAITING_MAX)?)))
     }
 
     /// Takes connections of a socket that was made for it.
