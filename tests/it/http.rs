@@ -19,7 +19,7 @@ mod messages;
 mod oauth;
 mod ready;
 mod resumed;
-mod server;
+pub(crate) mod server;
 mod starts;
 mod unread;
 

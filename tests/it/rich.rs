@@ -2,9 +2,10 @@
 //!
 //! The official suite calls the same component over HTTP (`conformance.rs`).
 
+use crate::http::server::{Server, modern_headers};
 use crate::support::{Client, Home, guest};
 use serde_json::{Value as Json, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn home() -> Home {
     let home = Home::new();
@@ -396,6 +397,35 @@ fn a_long_call_is_a_task_for_who_can_wait_and_a_call_for_who_cannot() {
     assert_eq!(ended["result"]["status"], "cancelled", "{ended}");
     let unknown = get(&mut client, &json!("00000000-0000-0000-0000-000000000000"));
     assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+}
+
+#[test]
+fn the_end_of_a_task_that_a_server_leaves_undone_is_written_down() {
+    let home = home();
+    let can = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let params = json!({ "name": "slow_compute", "arguments": { "seconds": 60 } });
+    let mut client = home.serve(&[]);
+    let begun = call(&mut client, params.clone(), can.clone());
+    assert_eq!(begun["result"]["resultType"], "task", "{begun}");
+    let begin = Instant::now();
+    assert_eq!(client.close(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+
+    let mut server = Server::open(&home, &[]);
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": modern(params.clone(), can) });
+    let begun = server.post(&modern_headers("tools/call", &params), &message);
+    assert_eq!(begun.message()["result"]["resultType"], "task", "{begun:?}");
+    server.signal("-TERM");
+    server.ended();
+
+    let ends = home
+        .audit()
+        .into_iter()
+        .filter(|line| line["event"] == "call.end");
+    let outcomes: Vec<_> = ends.map(|end| end["outcome"].clone()).collect();
+    // A call that goes on as a task is one of its own.
+    assert_eq!(outcomes, ["background", "cancelled", "background", "cancelled"]);
 }
 
 /// Asks again until there is something.

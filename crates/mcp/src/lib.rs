@@ -127,11 +127,9 @@ where
     };
     ends.input_ended.cancel();
     refreshing.abort();
-    let calls = shared.calls();
-    calls.close();
-    if tokio::time::timeout(STOP_TIMEOUT, calls.wait()).await.is_err() {
-        tracing::warn!("calls are still running as the server ends");
-    }
+    // Nobody is left to hear of what still runs.
+    ends.overdue.cancel();
+    shared.calls_ended().await;
     result.map(|_reason| ()).map_err(ServeError::Task)
 }
 

@@ -15,11 +15,12 @@ use rmcp::model::{
 };
 use serde_json::Value as Json;
 use tokio::sync::broadcast;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wassette_host::{Actor, Host, HostError, KeptList, Progress};
 
+use crate::STOP_TIMEOUT;
 use crate::builtin::{Builtin, Desk};
 use crate::calls::Begin;
 use crate::listing::Listing;
@@ -165,6 +166,14 @@ impl Shared {
     /// The calls that are still running.
     pub(crate) fn calls(&self) -> &TaskTracker {
         &self.calls
+    }
+
+    /// Waits until calls that were stopped have let go of their guests, which is when their end is written down.
+    pub(crate) async fn calls_ended(&self) {
+        self.calls.close();
+        if timeout(STOP_TIMEOUT, self.calls.wait()).await.is_err() {
+            tracing::warn!("calls are still running as the server ends");
+        }
     }
 
     /// Tells all who want to hear it. Nobody may.

@@ -69,3 +69,22 @@ fn a_server_that_is_told_to_end_answers_what_was_asked() {
     assert!(server.ended() < Duration::from_secs(7));
     assert_eq!((told(&home, "call.end"), told(&home, "cancelled")), (3, 2));
 }
+
+#[test]
+fn the_end_of_a_call_is_written_down_also_when_its_client_is_gone() {
+    let home = Home::new();
+    home.load(&guest("hostile"));
+    for number in 1..=5 {
+        let mut server = Server::open(&home, &[]);
+        let session = server.session(&[]);
+        let params = json!({"name": "hostile_sleep-forever", "arguments": {}});
+        let call = json!({"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": params});
+        let headers = [("Mcp-Session-Id", session.as_str())];
+        let gone = server.send("POST /mcp", &headers, call.to_string().as_bytes());
+        eventually("the call runs", || told(&home, "call.begin") == number);
+        drop(gone);
+        server.signal("-TERM");
+        server.ended();
+        assert_eq!(told(&home, "call.end"), number);
+    }
+}

@@ -242,6 +242,9 @@ impl HttpServer {
                 self.endpoint.shared.overdue.cancel();
                 accounts.drained(TELL_TIME).await;
             }
+            // A call of a session runs on when its client is gone, and nobody can come back for it now.
+            self.endpoint.shared.overdue.cancel();
+            self.endpoint.shared.calls_ended().await;
             // Ends sessions and their streams.
             self.closed.cancel();
         };

@@ -165,13 +165,16 @@ pub(super) fn begin(
         .with_poll_interval_ms(POLL_INTERVAL_MS);
     let is_over = Arc::new(AtomicBool::new(false));
     let ends = Ends(Arc::clone(&is_over));
+    let (running, overdue) = (shared.calls().token(), shared.overdue.clone());
     let mut task = shared.tasks.manager.spawn(options, move |task| {
         Box::pin(async move {
-            let _ends = ends;
+            let (_ends, _running) = (ends, running);
             let work = AssertUnwindSafe(work(&exchange, (&name, &arguments), state, &task)).catch_unwind();
             tokio::select! {
                 biased;
                 () = task.cancelled() => Err(TaskExit::Cancelled),
+                // Nobody can ask for its result any more.
+                () = overdue.cancelled() => Err(TaskExit::Cancelled),
                 result = work => result.unwrap_or_else(|_panic| {
                     tracing::error!("a task panicked");
                     Err(TaskExit::Error(ErrorData::internal_error("internal error: the server's log says more", None)))
