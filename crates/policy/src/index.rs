@@ -220,9 +220,9 @@ impl Peers {
         }
     }
 
-    /// Whether there is no rule at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.below.is_empty() && self.any.is_empty() && self.ranges.is_empty()
+    /// Whether no rule names a peer. What says every host can only deny.
+    pub(crate) fn names_nobody(&self) -> bool {
+        self.hosts.is_empty() && self.below.is_empty() && self.ranges.is_empty()
     }
 
     /// How many lengths of ranges are tried for an address.

@@ -349,7 +349,7 @@ impl Authority {
         let layers = std::iter::once(&self.granted).chain(&self.ceiling);
         layers
             .into_iter()
-            .all(|layer| !layer.index().network_allow.is_empty())
+            .all(|layer| !layer.index().network_allow.names_nobody())
     }
 
     /// Whether a function is offered as a tool.

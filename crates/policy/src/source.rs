@@ -99,8 +99,9 @@ fn why_no_reference(text: &str, deep: bool) -> Option<&'static str> {
         return Some(FORMS);
     };
     let Some((server, path)) = rest.split_once('/') else {
-        // Behind a registry or a server there always is a `/`, which no `*` stands for.
-        return (!(deep && rest.is_empty() && matches!(scheme, "oci" | "https"))).then_some(FORMS);
+        // Behind a registry or a server there always is a `/`, which no `*` stands for. Where all below is meant there
+        // is one, so that here nothing but the scheme is before it.
+        return (!(deep && matches!(scheme, "oci" | "https"))).then_some(FORMS);
     };
     let mut segments = path.split('/').rev();
     let last = segments.next().unwrap_or_default();

@@ -45,6 +45,7 @@ fn an_issuer_is_one_and_named() {
         "https://*",
         "@issuer",
         "https://a@@b",
+        "token.actions.githubusercontent.com",
         "https://i i",
         &"i".repeat(10_000),
     ] {
