@@ -16,7 +16,7 @@ pub(super) const CHECK: &str = "check the quotes, brackets and indentation up to
 pub(super) const VALUE: &str = "a text that begins with a comma or a bracket must be in quotes";
 
 /// Message and hint. What is not here is told in the parser's own words.
-const MISTAKES: [(Kind, &str, &str); 37] = [
+const MISTAKES: [(Kind, &str, &str); 46] = [
     (
         Kind::DirectiveDisallowed,
         "YAML directives are not read",
@@ -97,7 +97,24 @@ const MISTAKES: [(Kind, &str, &str); 37] = [
     (Kind::UnexpectedEofBlockSequence, NOTHING, VALUE),
     (Kind::UnexpectedEofBlockMapping, NOTHING, VALUE),
     (Kind::MisplacedFlowCollectionEnd, "no bracket is open here", VALUE),
-    (Kind::UndeclaredTagHandle, "tags are not read", QUOTE),
+    (
+        Kind::MissingAnchorOrAliasName,
+        "anchors and aliases are not read",
+        QUOTE,
+    ),
+    (Kind::UndeclaredTagHandle, TAGS, QUOTE),
+    (Kind::UnclosedVerbatimTag, TAGS, QUOTE),
+    (Kind::InvalidTagEscape, TAGS, QUOTE),
+    (Kind::InvalidTagTerminator, TAGS, QUOTE),
+    (Kind::InvalidTagUtf8, TAGS, QUOTE),
+    (Kind::InvalidTagUtf8LeadingByte, TAGS, QUOTE),
+    (Kind::InvalidTagUtf8TrailingByte, TAGS, QUOTE),
+    (Kind::MissingTagUri, TAGS, QUOTE),
+    (
+        Kind::InvalidDocumentEnd,
+        "nothing can follow `...`",
+        "leave this line out",
+    ),
 ];
 pub(super) const ESCAPE: &str =
     "write `\\\\` for a backslash, or use single quotes, where nothing is escaped";
@@ -107,6 +124,7 @@ const WHOLE_CHARACTER: &str = "write the character itself";
 const NOTHING: &str = "a value is missing here";
 const SPACES: &str = "indent with spaces";
 const STRANGER: &str = "this does not belong to what stands before it";
+pub(super) const TAGS: &str = "tags are not read";
 const TAB: &str = "a tab cannot indent";
 const UNCLOSED: &str = "this quote is not closed in its line";
 const WHOLE: &str = "put the whole text into quotes";

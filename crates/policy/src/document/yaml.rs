@@ -179,7 +179,7 @@ impl<'t> Reader<'t> {
             .ok_or_else(|| at.error("the parser lost its place").hint(mistakes::CHECK))?;
         if let Some(tag) = span.tag_start.filter(|_| event.tag().is_some()) {
             return Err(place(tag)
-                .error("tags are not read")
+                .error(mistakes::TAGS)
                 .hint("leave it out, or put a text that begins with `!` into quotes"));
         }
         if matches!(event, Event::Alias(_) | Event::UnresolvedAlias(_)) {
