@@ -333,6 +333,14 @@ fn revoking_a_part_leaves_a_deny_rule() {
         ],
     );
     revoking(
+        &["net allow host=a.example.com ports=443,8443"],
+        "net allow host=a.example.com ports=8443",
+        &[
+            "net allow host=a.example.com ports=443,8443",
+            "net deny host=a.example.com ports=8443 schemes=https",
+        ],
+    );
+    revoking(
         &["net allow cidr=10.0.0.0/8 ports=53 protocols=udp"],
         "net allow cidr=10.0.0.0/9 ports=53 protocols=udp",
         &[

@@ -873,6 +873,7 @@ fn patterns_of_tools_and_sources_are_checked() {
         "oci:///org/*",
         "https://EXAMPLE.com/*",
         "https://b\u{fc}cher.example/*",
+        "file:///b\u{fc}cher/*",
         "https://example.com:443/*",
         "https://user@example.com/*",
         "https://example.com/",
