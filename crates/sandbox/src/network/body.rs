@@ -210,14 +210,6 @@ impl Body for Answer {
             }
         }
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.mask.is_none() && self.ready.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// What the guest is told of a failure in the protocol.
@@ -258,5 +250,93 @@ fn explain_own(error: &hyper::Error) -> HttpError {
         HttpError::HttpRequestDenied
     } else {
         HttpError::HttpProtocolError
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Control;
+    use futures::executor::block_on;
+    use futures::stream;
+    use http::HeaderValue;
+    use http::header::{ACCEPT, HOST};
+    use http_body_util::{BodyExt as _, Full, StreamBody};
+    use wassette_policy::{Authority, Limits};
+
+    fn gate(egress: u64) -> Gate {
+        Gate::new(Control::nothing(Authority::nothing(Limits {
+            egress_bytes: egress,
+            ..Limits::DEFAULT
+        })))
+    }
+
+    fn pieces(pieces: &'static [&'static str]) -> WasiBody {
+        let frames = pieces
+            .iter()
+            .map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    /// What is sent of a body that announced this length, and why it broke off.
+    fn sent(body: WasiBody, length: Option<u64>, gate: &Gate) -> (String, Option<HttpError>) {
+        let mut outgoing = Outgoing::new(body, length, gate.clone(), Progress::new());
+        let mut sent = String::new();
+        loop {
+            match block_on(outgoing.frame()) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.into_data().expect("a piece");
+                    sent.push_str(std::str::from_utf8(&bytes).expect("text"));
+                }
+                Some(Err(error)) => return (sent, Some(error)),
+                None => return (sent, None),
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_it_says() {
+        let gate = gate(1_000);
+        let abc = || pieces(&["ab", "", "c"]);
+        for length in [None, Some(3)] {
+            assert!(matches!(sent(abc(), length, &gate), (sent, None) if sent == "abc"));
+        }
+        assert!(matches!(sent(pieces(&[]), Some(0), &gate), (sent, None) if sent.is_empty()));
+        for (length, passed) in [(4, "abc"), (2, "ab"), (1, ""), (0, "")] {
+            let (sent, error) = sent(abc(), Some(length), &gate);
+            assert_eq!(sent, passed, "{length}");
+            assert!(
+                matches!(error, Some(HttpError::HttpRequestBodySize(None))),
+                "{length}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_is_counted_before_it_goes() {
+        let gate = gate(3);
+        assert!(matches!(sent(pieces(&["ab", "c"]), None, &gate), (sent, None) if sent == "abc"));
+        let (sent, error) = sent(pieces(&["d"]), None, &gate);
+        assert_eq!((sent.as_str(), gate.meters().egress.used()), ("", 3));
+        assert!(matches!(error, Some(HttpError::HttpRequestDenied)), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_known_of_a_length_is_handed_on() {
+        let body = Full::new(Bytes::from_static(b"abc"))
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let outgoing = Outgoing::new(body, None, gate(9), Progress::new());
+        assert_eq!(outgoing.size_hint().exact(), Some(3));
+    }
+
+    #[test]
+    fn lines_of_a_head_are_counted_as_they_are_sent() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(head_bytes(&headers), 0);
+        headers.insert(HOST, HeaderValue::from_static("example.com"));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let text = "host: example.com\r\naccept: */*\r\n";
+        assert_eq!(head_bytes(&headers), text.len() as u64);
     }
 }

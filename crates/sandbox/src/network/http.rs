@@ -416,4 +416,20 @@ mod tests {
         assert_eq!(wish(20), times(10, 20, 20));
         assert_eq!(wish(0), times(0, 0, 0));
     }
+
+    #[tokio::test]
+    async fn an_answer_is_waited_for_as_long_as_something_is_sent() {
+        let max = Duration::from_millis(100);
+        let progress = Progress::new();
+        let sending = async {
+            for _ in 0..10 {
+                tokio::time::sleep(max / 4).await;
+                progress.mark();
+            }
+            "sent"
+        };
+        assert_eq!(within(max, &progress, sending).await.ok(), Some("sent"));
+        let nothing = within(max, &progress, std::future::pending::<()>()).await;
+        assert!(matches!(nothing, Err(HttpError::ConnectionReadTimeout)));
+    }
 }

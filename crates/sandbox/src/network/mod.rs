@@ -196,3 +196,15 @@ fn link_http(l: &mut Linker<State>) -> wasmtime::Result<()> {
 fn is_too_long(text: Option<&str>) -> bool {
     text.is_some_and(|text| text.len() > REQUEST_TEXT_BYTES_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_too_long_beyond_the_limit() {
+        let text = "x".repeat(REQUEST_TEXT_BYTES_MAX);
+        assert!(!is_too_long(None) && !is_too_long(Some("")) && !is_too_long(Some(&text)));
+        assert!(is_too_long(Some(&format!("{text}x"))));
+    }
+}
