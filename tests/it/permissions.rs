@@ -1327,3 +1327,40 @@ fn grants_of_many_processes_at_once_are_all_there() {
     }
     assert_eq!(home.rules("needy").as_array().unwrap().len(), 6);
 }
+
+#[test]
+fn a_component_does_not_turn_its_one_file_into_the_folder_around_it() {
+    let home = Home::new();
+    home.load(&guest("files"));
+    let folder = home.path().join("r");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["state.txt", "secret.txt"] {
+        std::fs::write(folder.join(name), name).unwrap();
+    }
+    let file = folder.join("state.txt");
+    let document = format!(
+        "version: \"1.0\"\npermissions:\n  storage:\n    allow: [{{uri: \"fs://{}\", access: [read, write]}}]\n",
+        file.display()
+    );
+    let policy = home.file("p.yaml", document.as_bytes());
+    let attach = || home.json(&["policy", "attach", "files", policy.to_str().unwrap()]);
+    let run = |steps: &str| {
+        let below = folder.to_str().unwrap().trim_start_matches('/');
+        let arguments = json!({ "steps": steps.replace("{r}", below) }).to_string();
+        home.json(&["tool", "invoke", "files_run", "--args", &arguments])["result"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    attach();
+    let tried =
+        run("pre d /\nunlink d {r}/state.txt\nsymlink d . {r}/state.txt\nsymlink d secret.txt {r}/state.txt");
+    assert_eq!(tried, "ok\nok\nerror access\nerror access");
+    std::fs::write(&file, "again").unwrap();
+    attach();
+    let tried = run("pre d /\ngrab d {r}/state.txt\ngrab d {r}/secret.txt");
+    assert!(
+        tried.contains("again") && tried.contains("error access"),
+        "{tried}"
+    );
+}

@@ -12,10 +12,15 @@ use crate::gate::{Gate, OverLimit};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, fstat, ftruncate};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
-use wassette_policy::{AbsolutePath, FileOperation, Permit};
+use wassette_policy::{AbsolutePath, Access, FileOperation, Permit};
 
 /// Attempts to open what is exchanged all the time by somebody else.
 const EXCHANGES_MAX: usize = 8;
+
+/// SECURITY: whoever names what was granted, as another program or the same policy when it is applied again, would follow
+/// the link to what was not granted.
+const OWN_PLACE: &str =
+    "a grant for the folder around it: no link can be in the place of what was granted itself";
 
 const NEITHER: &str = "a file or a folder at its end: devices, pipes and sockets are never opened";
 
@@ -263,13 +268,40 @@ impl Session {
     pub(super) fn symlink(&self, text: &str, request: &Request) -> Result<(), Halt> {
         self.act(request, Pace::Patient, |spotted| {
             let target = spotted.real()?;
+            if target.path == target.mount {
+                return Err(Stop::Refused(OWN_PLACE));
+            }
             if !stays_inside(text, target.depth()) {
                 return Err(Stop::Refused("a target in the same grant, by a relative path"));
             }
+            self.decide_aim(text, target)?;
             let (folder, name) = self.kernel.parent(target.spot(), target.pace)?;
             self.gate.spend(|m| &m.files, 1)?;
             Ok(rustix::fs::symlinkat(text, folder, named(name, target))?)
         })
+    }
+
+    /// Decides about where a new link leads, as text. The guest could not follow it to what it may not use, but others
+    /// would, and would read or write there what they think is here.
+    fn decide_aim(&self, text: &str, target: &Target) -> Result<(), Stop> {
+        if text.contains('\0') {
+            return Err(Errno::INVAL.into());
+        }
+        let mut aim = target.path.parent().unwrap_or_else(AbsolutePath::root);
+        for name in text.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            aim = match name {
+                ".." => aim.parent().unwrap_or_else(AbsolutePath::root),
+                name => aim.join(name).map_err(|_too_long| Errno::NAMETOOLONG)?,
+            };
+        }
+        for operation in [FileOperation::Read, FileOperation::Write] {
+            let access = Access::File {
+                path: &aim,
+                operation,
+            };
+            self.gate.authorize(&access).map_err(|_denied| Errno::ACCESS)?;
+        }
+        Ok(())
     }
 
     /// The text of a link, if it leads nowhere else.

@@ -751,6 +751,59 @@ async fn links_that_a_guest_makes_stay_in_the_grant_whoever_follows_them() {
     }
 }
 
+#[tokio::test]
+async fn no_link_is_left_where_it_misleads_others() {
+    for world in World::each() {
+        let world = world.granted(r#"allow {uri: "fs://{at}/state.txt", access: [read, write]}"#);
+        world
+            .file("state.txt", "mine")
+            .file("secret.txt", "theirs")
+            .dir("sub");
+        let below = world.at.trim_start_matches('/').to_owned();
+        let steps = format!(
+            "pre d / => ok
+             unlink d {below}/state.txt => ok
+             symlink d secret.txt {below}/state.txt => error access
+             symlink d sub/x {below}/state.txt => error access
+             symlink d . {below}/state.txt => error access
+             symlink d state.txt {below}/state.txt => error access
+             open f d {below}/state.txt rwc => ok"
+        );
+        let decisions = world.expect(&steps).await;
+        world.denied(&decisions, "create `{at}/state.txt`");
+        assert!(world.path("state.txt").symlink_metadata().expect("it").is_file());
+
+        let world = world.granted(
+            r#"allow {uri: "fs://{at}/*.txt", access: [read, write]}
+               allow {uri: "fs://{at}/sub", access: [read, write]}
+               deny {uri: "fs://{at}/sub/hidden", access: [read]}
+               deny {uri: "fs://{at}/sub/kept", access: [write]}"#,
+        );
+        let steps = "pre d {at} => ok
+             symlink d key.pem a.txt => error access
+             symlink d . a.txt => error access
+             symlink d b.txt a.txt => ok
+             pre s {at}/sub => ok
+             symlink s hidden a => error access
+             symlink s kept a => error access
+             symlink s ./kept/x a => error access
+             mkdir s deep => ok
+             symlink s ../kept deep/a => error access
+             symlink s ../other deep/a => ok
+             symlink s .. deep/b => ok";
+        let decisions = world.expect(steps).await;
+        for access in [
+            "read `{at}/key.pem`",
+            "read `{at}/sub/hidden`",
+            "write `{at}/sub/kept`",
+            "write `{at}/sub/kept/x`",
+        ] {
+            world.denied(&decisions, access);
+        }
+        assert!(!world.has("sub/a") && world.has("a.txt") && world.has("sub/deep/a"));
+    }
+}
+
 fn limited(mut world: World, rules: &str, limits: Limits) -> World {
     world.limits = limits;
     world.granted(rules)
