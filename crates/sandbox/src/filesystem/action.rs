@@ -12,15 +12,10 @@ use crate::gate::{Gate, OverLimit};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, fstat, ftruncate};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
-use wassette_policy::{AbsolutePath, Access, FileOperation, Permit};
+use wassette_policy::{AbsolutePath, FileOperation, Permit};
 
 /// Attempts to open what is exchanged all the time by somebody else.
 const EXCHANGES_MAX: usize = 8;
-
-/// SECURITY: whoever names what was granted, as another program or the same policy when it is applied again, would follow
-/// the link to what was not granted.
-const OWN_PLACE: &str =
-    "a grant for the folder around it: no link can be in the place of what was granted itself";
 
 const NEITHER: &str = "a file or a folder at its end: devices, pipes and sockets are never opened";
 
@@ -150,7 +145,7 @@ impl Session {
         })
     }
 
-    fn look(&self, target: &Target, follow: bool) -> Result<Stat, Stop> {
+    pub(super) fn look(&self, target: &Target, follow: bool) -> Result<Stat, Stop> {
         let found = self.kernel.peek(target.spot(), target.pace)?;
         let kind = file_type(&found);
         if kind == FileType::Symlink && follow {
@@ -235,87 +230,6 @@ impl Session {
         }
         Ok(())
     }
-
-    pub(super) fn link(&self, from: &Request, to: &Request) -> Result<(), Halt> {
-        self.act_at_both((from, to), |here, there| {
-            let (here, there) = (here.real()?, there.real()?);
-            match file_type(&self.look(here, from.follow)?) {
-                FileType::RegularFile => {}
-                FileType::Directory => return Err(Errno::PERM.into()),
-                FileType::Symlink
-                | FileType::Fifo
-                | FileType::Socket
-                | FileType::CharacterDevice
-                | FileType::BlockDevice
-                | FileType::Unknown => {
-                    return Err(Stop::Refused("a file at its end: nothing else can be linked"));
-                }
-            }
-            let (folder, name) = self.kernel.parent(here.spot(), here.pace)?;
-            let (to_folder, to_name) = self.kernel.parent(there.spot(), there.pace)?;
-            let to_name = named(to_name, there);
-            self.gate.spend(|m| &m.files, 1)?;
-            Ok(rustix::fs::linkat(
-                folder,
-                name,
-                to_folder,
-                to_name,
-                AtFlags::empty(),
-            )?)
-        })
-    }
-
-    pub(super) fn symlink(&self, text: &str, request: &Request) -> Result<(), Halt> {
-        self.act(request, Pace::Patient, |spotted| {
-            let target = spotted.real()?;
-            if target.path == target.mount {
-                return Err(Stop::Refused(OWN_PLACE));
-            }
-            if !stays_inside(text, target.depth()) {
-                return Err(Stop::Refused("a target in the same grant, by a relative path"));
-            }
-            self.decide_aim(text, target)?;
-            let (folder, name) = self.kernel.parent(target.spot(), target.pace)?;
-            self.gate.spend(|m| &m.files, 1)?;
-            Ok(rustix::fs::symlinkat(text, folder, named(name, target))?)
-        })
-    }
-
-    /// Decides about where a new link leads, as text. The guest could not follow it to what it may not use, but others
-    /// would, and would read or write there what they think is here.
-    fn decide_aim(&self, text: &str, target: &Target) -> Result<(), Stop> {
-        if text.contains('\0') {
-            return Err(Errno::INVAL.into());
-        }
-        let mut aim = target.path.parent().unwrap_or_else(AbsolutePath::root);
-        for name in text.split('/').filter(|name| !name.is_empty() && *name != ".") {
-            aim = match name {
-                ".." => aim.parent().unwrap_or_else(AbsolutePath::root),
-                name => aim.join(name).map_err(|_too_long| Errno::NAMETOOLONG)?,
-            };
-        }
-        for operation in [FileOperation::Read, FileOperation::Write] {
-            let access = Access::File {
-                path: &aim,
-                operation,
-            };
-            self.gate.authorize(&access).map_err(|_denied| Errno::ACCESS)?;
-        }
-        Ok(())
-    }
-
-    /// The text of a link, if it leads nowhere else.
-    pub(super) fn read_link(&self, request: &Request) -> Result<String, Halt> {
-        self.act(request, Pace::Patient, |spotted| {
-            let target = spotted.real()?;
-            let text = self.kernel.read_link(target.spot())?;
-            let text = String::from_utf8(text).map_err(|_not_text| Errno::ILSEQ)?;
-            if !leads_inside(&text, target.depth()) {
-                return Err(Stop::Refused("a target within what was granted"));
-            }
-            Ok(text)
-        })
-    }
 }
 
 fn opened_file(target: &Target, fd: OwnedFd, place: Place) -> Opened {
@@ -346,29 +260,9 @@ fn open_flags(found: &Stat, target: &Target, follow: bool, opening: Opening) -> 
 }
 
 /// The name as the guest wrote it: with a slash at its end, the kernel takes only a folder.
-fn named(name: &str, target: &Target) -> String {
+pub(super) fn named(name: &str, target: &Target) -> String {
     let slash = if target.is_folder { "/" } else { "" };
     format!("{name}{slash}")
-}
-
-/// Whether a new link, `depth` folders below its grant, leads to the same grant whoever follows it: `..` only at its
-/// beginning, because further on it would depend on other links.
-fn stays_inside(text: &str, depth: usize) -> bool {
-    let names = || text.split('/').filter(|name| !name.is_empty() && *name != ".");
-    let ups = names().take_while(|name| *name == "..").count();
-    !text.is_empty() && !text.starts_with('/') && ups <= depth && !names().skip(ups).any(|name| name == "..")
-}
-
-/// Whether a link that is there leads to the same grant, as text.
-fn leads_inside(text: &str, depth: usize) -> bool {
-    let mut depth = Some(depth);
-    for name in text.split('/').filter(|name| !name.is_empty() && *name != ".") {
-        depth = match name {
-            ".." => depth.and_then(|depth| depth.checked_sub(1)),
-            _ => depth.map(|depth| depth + 1),
-        };
-    }
-    !text.starts_with('/') && depth.is_some()
 }
 
 /// Bytes read at once.

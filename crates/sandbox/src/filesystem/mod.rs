@@ -28,6 +28,8 @@ mod jobs;
 #[cfg(unix)]
 mod kernel;
 #[cfg(unix)]
+mod links;
+#[cfg(unix)]
 mod listing;
 #[cfg(unix)]
 mod resolve;
