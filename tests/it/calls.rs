@@ -480,3 +480,23 @@ fn revoking_a_folder_leaves_the_call_alone_that_did_not_use_it() {
     home.json(&["permission", "reset", "files"]);
     assert!(failure(&answer(&mut client, id)).starts_with("the call was ended: "));
 }
+
+#[test]
+fn a_call_whose_end_cannot_be_written_down_says_that_it_was_made() {
+    let (home, mut client) = server();
+    let id = send(&mut client, "hostile_sleep", json!({ "ms": 1500 }));
+    let audit = home.store().join("audit.jsonl");
+    while !home.audit().iter().any(|line| line["event"] == "call.begin") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::remove_file(&audit).unwrap();
+    std::fs::create_dir(&audit).unwrap();
+    let made = client.answer(id).to_string();
+    assert!(
+        made.contains("the call was made") && made.contains("do not make it again"),
+        "{made}"
+    );
+    let refused = client.call("add_add", json!({ "a": 1, "b": 2 })).to_string();
+    assert!(refused.contains("so it was not made"), "{refused}");
+    std::fs::remove_dir(&audit).unwrap();
+}

@@ -1364,3 +1364,78 @@ fn a_component_does_not_turn_its_one_file_into_the_folder_around_it() {
         "{tried}"
     );
 }
+
+#[test]
+fn the_audit_file_says_what_was_taken_and_why_not() {
+    let (home, _) = needy();
+    let commands = || {
+        let lines = home.audit().into_iter();
+        let lines = lines.filter(|line| {
+            line["event"]
+                .as_str()
+                .is_some_and(|event| event.starts_with("command"))
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let last = || commands().pop().unwrap();
+    home.grant(&["memory", "needy", "128Mi"]);
+    home.revoke(&["memory", "needy"]);
+    let [.., begun, ended] = &*commands() else {
+        panic!()
+    };
+    assert_eq!(begun["rules"], json!(["limit memory"]));
+    assert_eq!(ended["rules"], json!(["limit memory 128Mi"]));
+
+    home.grant(&["network", "needy", "a.example.com"]);
+    home.grant(&["environment-variable", "needy", "LANG"]);
+    let reset = home.json(&["permission", "reset", "needy"]);
+    let gone = json!([
+        "network allow host \"a.example.com\"",
+        "environment allow \"LANG\""
+    ]);
+    assert_eq!((&last()["rules"], &reset["rules"]), (&gone, &gone));
+
+    let ceiling = home.policy_file("ceiling.yaml", "{network: {allow: [{host: \"*.example.com\"}]}}");
+    let refused = home.run(&[
+        "--ceiling",
+        &ceiling,
+        "permission",
+        "grant",
+        "network",
+        "needy",
+        "b.example.org",
+    ]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let reason = last()["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason.contains("b.example.org") && reason.contains("ceiling"),
+        "{reason}"
+    );
+
+    // A component that is unavailable has no tools, and whoever calls one all the same is seen.
+    home.grant(&["network", "needy", "b.example.org"]);
+    let called = home.run(&[
+        "--ceiling",
+        &ceiling,
+        "tool",
+        "invoke",
+        "needy_get-url",
+        "--args",
+        "{\"url\": \"x\"}",
+    ]);
+    assert_ne!(called.code, 0);
+    let audit = home.audit();
+    let [.., begun, ended] = &*audit else { panic!() };
+    assert_eq!(
+        (&begun["event"], &begun["tool"]),
+        (&json!("call.begin"), &json!("needy_get-url"))
+    );
+    assert_eq!(
+        (&ended["event"], &ended["outcome"]),
+        (&json!("call.end"), &json!("unavailable"))
+    );
+    assert!(
+        ended["reason"].as_str().unwrap().contains("b.example.org"),
+        "{ended}"
+    );
+}

@@ -86,10 +86,11 @@ impl Home {
         self.json(&["component", "load", path.to_str().unwrap()])
     }
 
-    /// The lines of the audit file.
+    /// The lines of the audit file; of one that is just being written there is a part, which is none.
     pub(crate) fn audit(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.store().join("audit.jsonl")).unwrap();
-        text.lines()
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }

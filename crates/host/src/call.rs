@@ -16,7 +16,10 @@ use wassette_policy::{Authority, Decision};
 use wassette_sandbox::{
     CallError, CallReport as GuestReport, Client, Control, GuestOutput, Invocation, Surroundings, Usage,
 };
-use wassette_wit::Value;
+use wassette_wit::{Value, sanitize};
+
+/// Longest name of a tool in the audit file that nobody offers at the moment.
+const TOOL_BYTES_MAX: usize = 200;
 
 /// Names one call or command, everywhere and for ever: in the audit file, in errors, in logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,9 +99,14 @@ impl Host {
     pub async fn answer(&self, request: &Request<'_>, actor: &Actor) -> Result<CallReport, HostError> {
         self.refresh().await?;
         let catalog = self.catalog();
-        let found = request
-            .find(&catalog)
-            .map_err(|error| self.explained(request, error))?;
+        let found = match request.find(&catalog) {
+            Ok(found) => found,
+            Err(error) => {
+                let error = self.explained(request, error);
+                self.write_down(request, &error, actor)?;
+                return Err(error);
+            }
+        };
         // The policy is the component's as of this catalog; what changes while the call runs comes to its control.
         let authority = catalog
             .component(&found.component)
@@ -114,7 +122,7 @@ impl Host {
             .inner
             .audit
             .begin(&begin, actor)
-            .map_err(|source| HostError::Audit { source })?;
+            .map_err(HostError::unrecorded)?;
         let pending = Pending {
             catalog: &catalog,
             found: &found,
@@ -130,8 +138,7 @@ impl Host {
             }
             Ok(Ran::Refused(refusal)) => turn_away(&refusal, entry),
             Err(error) => {
-                let reason = error.agent_text();
-                end(entry, &call_end("unavailable", Usage::default(), Some(&reason)))?;
+                unmade(entry, &error)?;
                 Err(HostError::NotReady {
                     id: found.component.clone(),
                     source: Box::new(error),
@@ -239,6 +246,25 @@ impl Host {
         }
     }
 
+    /// Writes down a call that could not begin because its component is unavailable. A name that nobody offers is no
+    /// call.
+    fn write_down(&self, request: &Request<'_>, error: &HostError, actor: &Actor) -> Result<(), HostError> {
+        let catalog = self.catalog();
+        let HostError::Unavailable { id, .. } = error else {
+            return Ok(());
+        };
+        let (Target::Tool { name, .. }, Some(component)) = (request.target, catalog.component(id)) else {
+            return Ok(());
+        };
+        let begin = Begin::Call {
+            tool: &sanitize(name, TOOL_BYTES_MAX),
+            component: id.as_str(),
+            digest: component.digest,
+        };
+        let entry = self.inner.audit.begin(&begin, actor);
+        unmade(entry.map_err(HostError::unrecorded)?, error)
+    }
+
     /// A tool that is not offered, because it does not exist or because its component is unavailable.
     fn no_tool(&self, name: &str) -> HostError {
         let catalog = self.catalog();
@@ -266,6 +292,13 @@ impl Host {
             Some(_) | None => unknown(),
         }
     }
+}
+
+/// Ends the audit entry of a call that was not made.
+fn unmade(entry: Entry, error: &HostError) -> Result<(), HostError> {
+    let reason = error.audit_text();
+    let line = call_end("unavailable", Usage::default(), Some(&reason));
+    entry.end(&line).map_err(HostError::unrecorded)
 }
 
 fn decode(found: &Callee<'_>, bytes_max: u64) -> Result<Vec<Value>, HostError> {
@@ -336,7 +369,7 @@ fn turn_away(refusal: &Refusal, entry: Entry) -> Result<CallReport, HostError> {
         message: refusal.to_string(),
     };
     let line = call_end(failure.kind.word(), Usage::default(), Some(&failure.message));
-    end(entry, &line)?;
+    entry.end(&line).map_err(HostError::unrecorded)?;
     Ok(CallReport {
         call,
         result: CallResult::Failed(failure),
@@ -347,7 +380,7 @@ fn turn_away(refusal: &Refusal, entry: Entry) -> Result<CallReport, HostError> {
 }
 
 fn end(entry: Entry, line: &End<'_>) -> Result<(), HostError> {
-    entry.end(line).map_err(|source| HostError::Audit { source })
+    entry.end(line).map_err(HostError::unwritten)
 }
 
 /// Whether JSON takes at most about `bytes_max` bytes, without printing it.

@@ -197,7 +197,7 @@ impl Command {
             | Self::DenyRequest(_)
             | Self::Reset(_) => Vec::new(),
             Self::Grant(_, grant) | Self::Ask(_, grant, _) => vec![grant.to_string()],
-            Self::Revoke(_, grants) => grants.iter().map(Grantable::to_string).collect(),
+            Self::Revoke(_, grants) => grants.iter().flat_map(Grantable::names).collect(),
             Self::Attach(_, policy) => rule_texts(policy),
             Self::SetSecret(_, name, _) | Self::DeleteSecret(_, name) => vec![format!("secret \"{name}\"")],
         }
@@ -240,16 +240,16 @@ impl Host {
             .inner
             .audit
             .begin(&begin, actor)
-            .map_err(|source| HostError::Audit { source })?;
+            .map_err(HostError::unrecorded)?;
         let outcome = match self.permit(command, actor).await {
             // On the heap: what a command may wait for is too much for the stack of a thread, unoptimised.
             Ok(command) => Box::pin(self.perform(command, actor, progress)).await,
             Err(error) => Err(error),
         };
-        let reason = outcome.as_ref().err().map(HostError::agent_text);
+        let reason = outcome.as_ref().err().map(HostError::audit_text);
         entry
             .end(&ended(&outcome, reason.as_deref()))
-            .map_err(|source| HostError::Audit { source })?;
+            .map_err(HostError::unwritten)?;
         outcome
     }
 

@@ -11,6 +11,7 @@ use crate::feed::FeedError;
 use crate::protect::ProtectError;
 use crate::state::Unavailable;
 use crate::version::Difference;
+use std::error::Error as _;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
 use wassette_policy::{DOCUMENT_BYTES_MAX, Excess, GrantError, PolicyPart, RuleError};
@@ -32,6 +33,9 @@ const MEND: &str =
 
 /// Bytes of a whole error that an agent and the audit file get. It may repeat names from a component.
 const AGENT_TEXT_BYTES_MAX: usize = 2_000;
+
+/// Longest reason in the audit file.
+const AUDIT_TEXT_BYTES_MAX: usize = 2_000;
 
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -446,6 +450,12 @@ pub enum HostError {
         /// Why.
         source: io::Error,
     },
+    /// The audit file could be written when something began, and not when it had ended.
+    #[error("this was done, but the audit file cannot be written any more, so what came of it is withheld")]
+    Unwritten {
+        /// Why.
+        source: io::Error,
+    },
     /// A bug of ours, confined to one call.
     #[error("an internal error ended call {call}")]
     Internal {
@@ -572,6 +582,7 @@ impl HostError {
             | Self::Damaged { .. }
             | Self::TrustedRoot { .. }
             | Self::Audit { .. }
+            | Self::Unwritten { .. }
             | Self::Look { .. } => ErrorKind::Unavailable,
             Self::Secrets { source } => secrets_kind(source),
             Self::Store { source } => store_kind(source),
@@ -640,7 +651,7 @@ impl HostError {
                 Some("attach another policy with `wassette policy attach`, or `wassette permission reset`")
             }
             Self::Secrets { source } => Some(source.hint()),
-            Self::Audit { .. } => {
+            Self::Audit { .. } | Self::Unwritten { .. } => {
                 Some("free space for the audit file in the store's folder and make it writable")
             }
             Self::Look { .. } => Some("restart the server: the store's folder was changed from under it"),
@@ -695,6 +706,29 @@ impl HostError {
         sanitize(&self.told(), AGENT_TEXT_BYTES_MAX)
     }
 
+    /// Nothing is done, since the audit file cannot be written; said where the operator looks, too.
+    pub(crate) fn unrecorded(source: io::Error) -> Self {
+        tracing::error!(error = %source, "the audit file cannot be written, so nothing is done");
+        Self::Audit { source }
+    }
+
+    /// The same for the end of something that was done.
+    pub(crate) fn unwritten(source: io::Error) -> Self {
+        tracing::error!(error = %source, "the audit file cannot be written, so the end of something that was done is not in it");
+        Self::Unwritten { source }
+    }
+
+    /// What the audit file says: all that the operator would be told.
+    pub(crate) fn audit_text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        sanitize(&text, AUDIT_TEXT_BYTES_MAX)
+    }
+
     #[expect(clippy::too_many_lines, reason = "one line for each error")]
     fn told(&self) -> String {
         match self {
@@ -739,6 +773,9 @@ impl HostError {
             Self::Audit { .. } => {
                 "the call cannot be recorded, so it was not made; ask the operator".to_owned()
             }
+            Self::Unwritten { .. } => "the call was made, but its end cannot be recorded, so its result is withheld; do not make it \
+                 again, ask the operator"
+                .to_owned(),
             Self::UnknownTool { .. }
             | Self::UnknownPrompt { .. }
             | Self::UnknownResource { .. }

@@ -70,18 +70,34 @@ impl Host {
     }
 
     pub(crate) async fn reset(&self, id: &ComponentId, actor: &Actor) -> Result<Outcome, HostError> {
+        let taken = Mutex::new(Vec::new());
+        let took = |before: &Policy, after: &Policy| {
+            *taken.lock().unwrap_or_else(PoisonError::into_inner) = gone(before, after);
+        };
         let is_changed = match actor {
             // What cannot be read can be reset: nothing of it is kept.
-            Actor::Operator => self.replace(id, &Policy::empty()).await?,
+            Actor::Operator => {
+                self.refresh().await?;
+                let catalog = self.catalog();
+                if let Some(before) = catalog.component(id).and_then(|known| known.policy.as_ref()) {
+                    took(before, &Policy::empty());
+                }
+                self.replace(id, &Policy::empty()).await?
+            }
             Actor::Agent { .. } | Actor::Person { .. } => {
-                let change = |policy: &Policy| narrowed(policy, without_grants(policy)?, actor);
+                let change = |policy: &Policy| {
+                    let next = without_grants(policy)?;
+                    took(policy, &next);
+                    narrowed(policy, next, actor)
+                };
                 self.change(id, &change, |_, _| Ok(())).await?
             }
         };
+        let rules = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Outcome::Policy(changed(
             id,
             PolicyChange::Reset,
-            Vec::new(),
+            rules,
             is_changed,
         )))
     }

@@ -26,6 +26,14 @@ impl Grantable {
         }
     }
 
+    /// What is taken back: a rule, or a limit whatever it is.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Rule(grant) => vec![grant.text().to_string()],
+            Self::Limits(limits) => limits.keys().map(|key| format!("limit {}", key.name())).collect(),
+        }
+    }
+
     /// The rule, if it is one.
     pub(crate) fn rule(&self) -> Option<&Grant> {
         match self {
