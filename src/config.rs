@@ -176,12 +176,15 @@ impl Config {
                     .with_hint(format!("known are {}", VARIABLES.join(", "))));
             }
         }
+        let absolute = |path: PathBuf| around.current_dir.join(path);
+        let usual_store = around.data_dir.join("wassette").join("components");
         let component_dir = choose(
             flags.component_dir.clone(),
             around.path("WASSETTE_COMPONENT_DIR")?,
             file.component_dir,
-            around.data_dir.join("wassette").join("components"),
-        );
+            usual_store.clone(),
+        )
+        .map(absolute);
         let agent_sources = agent_sources(around, file.agent_sources)?;
         let ceiling = choose(
             flags.ceiling.clone().map(Some),
@@ -193,7 +196,7 @@ impl Config {
             None,
             around.path("WASSETTE_SECRETS_DIR")?,
             file.secrets_dir,
-            around.config_dir.join("wassette").join("secrets"),
+            secrets_of(&component_dir.value, &usual_store, &around.config_dir),
         );
         let hardened = around.parsed("WASSETTE_HARDENED", boolean)?;
         let approve_in_client = around.parsed("WASSETTE_APPROVE_IN_CLIENT", boolean)?;
@@ -202,9 +205,8 @@ impl Config {
         let feeds = around.variable("WASSETTE_REVOCATION_FEEDS")?;
         let feeds = feeds.map(|list| list.split(',').map(|text| text.trim().to_owned()).collect());
         let grace = file.revocation_grace.as_deref().map(str::parse).transpose()?;
-        let absolute = |path: PathBuf| around.current_dir.join(path);
         Ok(Self {
-            component_dir: component_dir.map(absolute),
+            component_dir,
             log: choose(None, log, file.log, "warn".to_owned()),
             agent_sources,
             catalogues: choose(None, None, file.catalogues, vec!["starters".to_owned()]),
@@ -408,6 +410,23 @@ fn boolean(name: &str, text: &str) -> Result<bool, Exit> {
     }
 }
 
+/// Where the secrets of a store are. Each has its own: an id means another component in another store, and what is unloaded
+/// there takes its secrets along.
+fn secrets_of(store: &Path, usual_store: &Path, config_dir: &Path) -> PathBuf {
+    let folder = config_dir.join("wassette");
+    if store == usual_store {
+        return folder.join("secrets");
+    }
+    let digest = wassette_host::Digest::of(store.as_os_str().as_encoded_bytes());
+    let name: String = digest
+        .as_bytes()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    folder.join(format!("secrets-{name}"))
+}
+
 fn secrets_backend(name: &str, text: &str) -> Result<SecretsBackend, Exit> {
     match text {
         "auto" => Ok(SecretsBackend::Auto),
@@ -488,6 +507,25 @@ mod tests {
             file,
             "/c/wassette/config.toml".into(),
         )
+    }
+
+    #[test]
+    fn each_store_has_secrets_of_its_own_unless_said_otherwise() {
+        let of = |flag, variables: &[(&str, &str)]| {
+            let config = resolve(flag, variables, "").expect("valid settings");
+            config.secrets_dir.value
+        };
+        let usual = Path::new("/c/wassette/secrets");
+        assert_eq!(of(None, &[]), usual);
+        assert_eq!(of(Some("/d/wassette/components"), &[]), usual);
+        let other = of(Some("x"), &[]);
+        assert_eq!(other, of(None, &[("WASSETTE_COMPONENT_DIR", "/here/x")]));
+        assert_ne!(other, of(Some("y"), &[]));
+        assert!(
+            other.to_string_lossy().starts_with("/c/wassette/secrets-"),
+            "{other:?}"
+        );
+        assert_eq!(of(Some("x"), &[("WASSETTE_SECRETS_DIR", "/s")]), Path::new("/s"));
     }
 
     #[test]

@@ -1439,3 +1439,35 @@ fn the_audit_file_says_what_was_taken_and_why_not() {
         "{ended}"
     );
 }
+
+#[test]
+fn a_store_has_secrets_of_its_own() {
+    let home = Home::new();
+    home.json(&["component", "load", "starter:fetch"]);
+    set_secret(&home, "fetch", "token", b"hunter2");
+    let other = home.path().join("other");
+    let there =
+        |arguments: &[&str]| home.json(&[&["--component-dir", other.to_str().unwrap()], arguments].concat());
+    there(&["component", "load", "starter:fetch"]);
+    assert_eq!(there(&["secret", "list", "fetch"])["secrets"], json!([]));
+    there(&["component", "unload", "fetch"]);
+    assert_eq!(
+        home.json(&["secret", "list", "fetch"])["secrets"],
+        json!([{ "key": "token" }])
+    );
+    let folders = std::fs::read_dir(home.path().join(".config/wassette")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path());
+    for folder in folders.filter(|path| path.to_string_lossy().contains("secrets")) {
+        let uri = format!("fs://{}", folder.display());
+        let refused = home.run(&[
+            "permission",
+            "grant",
+            "storage",
+            "fetch",
+            &uri,
+            "--access",
+            "read",
+        ]);
+        assert_eq!(refused.code, 3, "{}", refused.stderr);
+    }
+}
