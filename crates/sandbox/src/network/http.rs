@@ -233,7 +233,7 @@ fn put_secrets(gate: &Gate, target: &HttpTarget, headers: &mut HeaderMap) -> Res
         };
         gate.authorize(&access)
             .map_err(|_denied| HttpError::HttpRequestDenied)?;
-        let outcome = put_secret(gate, secret, headers, &mut mask).and_then(|name| {
+        let outcome = put_secret(gate, secret, headers).and_then(|name| {
             let is_taken = put.contains(&name);
             put.push(name);
             if is_taken {
@@ -247,19 +247,18 @@ fn put_secrets(gate: &Gate, target: &HttpTarget, headers: &mut HeaderMap) -> Res
             return Err(HttpError::HttpRequestDenied);
         }
     }
-    if !mask.is_empty() {
+    // All that the component has: what one request brought may come back in the answer to another.
+    let surroundings = gate.control().surroundings();
+    surroundings.secrets.values().for_each(|value| mask.add(value));
+    mask.is_strict = !put.is_empty();
+    if mask.is_strict {
         // A compressed answer could not be looked through.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     Ok(mask)
 }
 
-fn put_secret(
-    gate: &Gate,
-    secret: &SecretUse,
-    headers: &mut HeaderMap,
-    mask: &mut Mask,
-) -> Result<HeaderName, &'static str> {
+fn put_secret(gate: &Gate, secret: &SecretUse, headers: &mut HeaderMap) -> Result<HeaderName, &'static str> {
     const UNFIT: &str = "a value that can stand in a header";
     // None of the gate's own: the rule would not exist.
     let name: HeaderName = secret.header.parse().map_err(|_invalid| "a header that exists")?;
@@ -277,7 +276,6 @@ fn put_secret(
     let mut header = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).map_err(|_invalid| UNFIT)?;
     header.set_sensitive(true);
     headers.insert(name.clone(), header);
-    mask.add(value);
     Ok(name)
 }
 
@@ -354,7 +352,7 @@ fn check_head(status: StatusCode, headers: &mut HeaderMap, mask: &Mask) -> Resul
         return Err(HttpError::HttpResponseTransferCoding(None));
     }
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    if !mask.is_empty() && codings.any(|coding| !is(coding, "identity")) {
+    if mask.is_strict && codings.any(|coding| !is(coding, "identity")) {
         return Err(HttpError::HttpResponseContentCoding(None));
     }
     let named = headers

@@ -1,4 +1,5 @@
-//! Blanks out in an answer the secrets that were put on its request.
+//! Blanks out in an answer the secrets of its component: one request may bring a server what it repeats in the answer to
+//! another, or tells another server.
 //!
 //! A server may send back what it was sent: a debugging page, an error message, a redirect. Wherever the bytes
 //! of a secret stand in a header or in the body, as many `*` take their place, also where they are torn apart
@@ -20,7 +21,11 @@ const BLANK: u8 = b'*';
 
 /// Secrets to be blanked out of one answer.
 #[derive(Clone, Default)]
-pub(super) struct Mask(Vec<Arc<Needle>>);
+pub(super) struct Mask {
+    needles: Vec<Arc<Needle>>,
+    /// Whether one of them was put on this very request: an answer that cannot be looked through is none then.
+    pub(super) is_strict: bool,
+}
 
 /// One secret, and for each of its beginnings how long the longest other beginning is that ends there as well
 /// (the table of Knuth, Morris and Pratt).
@@ -49,11 +54,11 @@ impl Mask {
         }
         let secret = SecretString::from(sent);
         let borders = borders(secret.expose_secret().as_bytes());
-        self.0.push(Arc::new(Needle { secret, borders }));
+        self.needles.push(Arc::new(Needle { secret, borders }));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.needles.is_empty()
     }
 
     /// Blanks out the values of headers, and drops headers which hold a secret in their name.
@@ -77,16 +82,19 @@ impl Mask {
 
     /// Names of headers arrive in lower case.
     fn is_told_by(&self, name: &str) -> bool {
-        let mut needles = self.0.iter();
+        let mut needles = self.needles.iter();
         needles.any(|needle| name.contains(&needle.secret.expose_secret().to_ascii_lowercase()))
     }
 }
 
 impl MaskedBody {
     pub(super) fn new(mask: Mask) -> Self {
-        let lengths = mask.0.iter().map(|needle| needle.secret.expose_secret().len());
+        let lengths = mask
+            .needles
+            .iter()
+            .map(|needle| needle.secret.expose_secret().len());
         Self {
-            matched: vec![0; mask.0.len()],
+            matched: vec![0; mask.needles.len()],
             held: Vec::new(),
             held_bytes: lengths.max().unwrap_or(0).saturating_sub(1),
             mask,
@@ -98,7 +106,7 @@ impl MaskedBody {
         let held = self.held.len();
         let mut out = std::mem::take(&mut self.held);
         out.extend_from_slice(piece);
-        for (needle, matched) in self.mask.0.iter().zip(&mut self.matched) {
+        for (needle, matched) in self.mask.needles.iter().zip(&mut self.matched) {
             let secret = needle.secret.expose_secret().as_bytes();
             for (at, byte) in piece.iter().enumerate() {
                 *matched = needle.step(*matched, *byte);

@@ -89,6 +89,30 @@ async fn a_secret_goes_to_its_host_and_path_only() {
 }
 
 #[tokio::test]
+async fn a_secret_that_another_answer_repeats_is_blanked_out_too() {
+    // What one request brought stands in the answer to a later one, of another server too.
+    let head = format!(
+        "HTTP/1.1 200 OK\nx-last: {SECRET}\ncontent-length: {}\n\n",
+        SECRET.len()
+    );
+    let later = Server::start(vec![
+        Step::Read,
+        send(&head),
+        Step::Send(SECRET.as_bytes().to_vec()),
+    ])
+    .await;
+    let mut guest = guest(&Server::start(echo()).await);
+    let more = format!("    allow:\n      - {{host: \"http://{}\"}}", later.address);
+    guest.policy = guest.policy.replacen("    allow:", &more, 1);
+    let url = format!("http://{}/last", later.address);
+    let (report, value) = guest.call("send", json!({ "request": request(&url) })).await;
+    assert_eq!(value["ok"]["body"], json!(BLANK));
+    assert_eq!(value["ok"]["headers"][0], json!(["x-last", BLANK]));
+    assert!(!later.requests()[0].contains("accept-encoding"));
+    tells_nothing(&report);
+}
+
+#[tokio::test]
 async fn a_secret_torn_apart_and_in_headers_is_blanked_out_too() {
     let (one, two) = SECRET.split_at(5);
     let head = format!("HTTP/1.1 200 OK\nx-echo: <{SECRET}>\nx-{SECRET}: 1\n\n");
