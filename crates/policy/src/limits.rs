@@ -67,7 +67,7 @@ impl Limits {
     /// a runaway guest before the machine feels it.
     pub const DEFAULT: Self = Self {
         memory_bytes: 128 * MIB,
-        table_elements: 200_000,
+        table_elements: 100_000,
         time: Duration::from_secs(60),
         cpu: Duration::from_secs(30),
         cpu_share_millicores: None,
@@ -237,7 +237,9 @@ impl LimitKey {
     fn max(self) -> Amount {
         Amount::Number(match self {
             Self::Memory => 4 * GIB,
-            Self::Tables | Self::Files => 10_000_000,
+            // What the pool of the engine has room for.
+            Self::Tables => 200_000,
+            Self::Files => 10_000_000,
             Self::Cpu | Self::Time => TIME_MS_MAX,
             Self::CpuShare => 1_024_000,
             Self::Output => 16 * MIB,

@@ -109,8 +109,8 @@ zoo! {
     tables "E3" "tables without end" => |cage| {
         let outcome = cage.attack_wat("tables", "grow", &json!({}));
         let elements: u64 = outcome.journal().parse().unwrap();
-        assert!(elements <= 200_000, "{elements}");
-        cage.say(format!("{elements} elements of 200000"));
+        assert!(elements <= 100_000, "{elements}");
+        cage.say(format!("{elements} elements of 100000"));
     };
     handles "E3" "handles without end" => |cage| { ended(cage, "", "limit of 4096 live"); };
     resources "E3" "entries of the host's table without end" => |cage| { ended(cage, "", "limit of 4096 live"); };
@@ -242,7 +242,7 @@ zoo! {
         match Ready::new(&sandbox, &wasm) {
             Err(error) => cage.say(format!("refused at load: {error}")),
             Ok(_) => {
-                let told = cage.attack_with(&wasm, "run", Some(&json!({}))).ended("limit of 200000 table elements");
+                let told = cage.attack_with(&wasm, "run", Some(&json!({}))).ended("limit of 100000 table elements");
                 cage.say(told);
             }
         }

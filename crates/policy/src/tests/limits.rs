@@ -11,7 +11,7 @@ const ROWS: [Row; 15] = [
     ("memory", ["1Mi", "512Mi", "512Mi"], |of| {
         of.memory_bytes.to_string()
     }),
-    ("tables", ["10", "1M", "1000000"], |of| {
+    ("tables", ["10", "200k", "200000"], |of| {
         of.table_elements.to_string()
     }),
     ("cpu", ["2s", "2min", "120s"], |of| of.cpu.as_millis().to_string()),
@@ -138,7 +138,7 @@ fn amounts_that_no_policy_can_ask_for_are_refused() {
     );
     for (key, text, most) in [
         (LimitKey::Memory, "5Gi", "4Gi"),
-        (LimitKey::Tables, "10000001", "10000000"),
+        (LimitKey::Tables, "200001", "200000"),
         (LimitKey::Files, "10000001", "10000000"),
         (LimitKey::Cpu, "1800001ms", "1800s"),
         (LimitKey::Time, "1800001ms", "1800s"),
