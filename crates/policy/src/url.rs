@@ -198,7 +198,8 @@ impl HttpTarget {
         }
         let parts = UrlParts::parse(url)?;
         Ok(Self {
-            method: method.to_owned(),
+            // Rules do not tell `get` from `GET`, and servers differ.
+            method: method.to_ascii_uppercase(),
             scheme: parts.scheme,
             host: Host::parse(parts.host)?,
             port: parts.port.unwrap_or(parts.scheme.default_port()),
@@ -218,7 +219,7 @@ impl HttpTarget {
         }
     }
 
-    /// The method, as written.
+    /// The method, in upper case.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method

@@ -14,7 +14,7 @@ use crate::gate::Gate;
 use futures::future::{Either, select};
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use secrecy::ExposeSecret as _;
@@ -90,11 +90,13 @@ impl Exchange {
         let mask = put_secrets(gate, &target, &mut headers)?;
         headers.insert(HOST, host(&target)?);
         let path = path(&target, &parts.uri)?;
-        let line = parts.method.as_str().len() + path.as_str().len() + "  HTTP/1.1\r\n\r\n".len();
+        let method = Method::from_bytes(target.method().as_bytes())
+            .map_err(|_invalid| HttpError::HttpRequestMethodInvalid)?;
+        let line = method.as_str().len() + path.as_str().len() + "  HTTP/1.1\r\n\r\n".len();
         spend_on_head(gate, line as u64 + head_bytes(&headers))?;
         let progress = Progress::new();
         let mut request = http::Request::new(Outgoing::new(body, length, gate.clone(), progress.clone()));
-        *request.method_mut() = parts.method;
+        *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path);
         *request.headers_mut() = headers;
         Ok(Self {

@@ -75,6 +75,11 @@ async fn methods_paths_schemes_and_ports_are_those_of_the_rule() {
     );
     refused(guest.get("http://127.0.0.1:1/v1/a").await.1, DENIED);
     assert_eq!(server.connections(), 1);
+    // Sent as it was decided: servers take `get` for another method.
+    let small = with(request(&format!("{base}/v1/b")), json!({ "method": "gEt" }));
+    assert_eq!(guest.send(small).await.1, fine("ok"));
+    let sent = server.requests().pop().unwrap();
+    assert!(sent.starts_with("GET /v1/b HTTP/1.1"), "{sent}");
 }
 
 #[tokio::test]
