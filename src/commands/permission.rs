@@ -325,6 +325,10 @@ fn message(changed: &PolicyChanged) -> String {
     match (changed.change, changed.is_changed) {
         (_, false) => format!("nothing changed for {id}"),
         (PolicyChange::Granted, true) => format!("granted to {id}, from its next call on"),
+        // A call has the limits that it began with.
+        (PolicyChange::Revoked, true) if changed.rules.iter().all(|rule| rule.starts_with("limit ")) => {
+            format!("taken back from {id}, from its next call on")
+        }
         (PolicyChange::Revoked, true) => format!("taken back from {id}; calls that used it end"),
         (PolicyChange::Reset, true) => {
             format!("{id} was granted nothing any more; calls that used anything end")

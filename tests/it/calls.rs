@@ -500,3 +500,16 @@ fn a_call_whose_end_cannot_be_written_down_says_that_it_was_made() {
     assert!(refused.contains("so it was not made"), "{refused}");
     std::fs::remove_dir(&audit).unwrap();
 }
+
+#[test]
+fn what_a_component_wrote_last_is_for_who_called_it_and_not_for_the_audit_file() {
+    let (home, mut client) = server();
+    let told = client.call("hostile_panic", json!({})).to_string();
+    assert!(told.contains("it last wrote"), "{told}");
+    let ended = home.audit().pop().unwrap();
+    let reason = ended["reason"].as_str().unwrap();
+    assert!(
+        ended["outcome"] == "trap" && !reason.contains("last wrote"),
+        "{ended}"
+    );
+}

@@ -1471,3 +1471,33 @@ fn a_store_has_secrets_of_its_own() {
         assert_eq!(refused.code, 3, "{}", refused.stderr);
     }
 }
+
+#[test]
+fn a_part_of_what_was_granted_is_taken_back_whatever_it_was_granted_for() {
+    let (home, _) = needy();
+    home.grant(&[
+        "network",
+        "needy",
+        "10.0.0.0/8",
+        "--port",
+        "5432",
+        "--protocol",
+        "tcp",
+    ]);
+    home.grant(&["network", "needy", "http://a.example.com:8080"]);
+    let allows = |access: &str| {
+        home.json(&["policy", "explain", "needy", access])["allowed"]
+            .as_bool()
+            .unwrap()
+    };
+    assert!(allows("connect tcp 10.0.0.5:5432") && allows("DELETE http://a.example.com:8080/x"));
+    let taken = home.revoke(&["network", "needy", "10.0.0.0/16"]);
+    assert_eq!(taken["rules"], json!(["network deny cidr \"10.0.0.0/16\""]));
+    assert!(!allows("connect tcp 10.0.0.5:5432") && allows("connect tcp 10.1.0.5:5432"));
+    home.revoke(&["network", "needy", "a.example.com:8080", "--method", "DELETE"]);
+    assert!(!allows("DELETE http://a.example.com:8080/x") && allows("GET http://a.example.com:8080/x"));
+    for other in ["10.0.0.9", "192.0.2.0/24", "b.example.com", "a.example.com:9090"] {
+        let nothing = home.revoke(&["network", "needy", other]);
+        assert_eq!(nothing["status"], "there was nothing to take back", "{other}");
+    }
+}

@@ -320,6 +320,8 @@ fn conclude(found: &Callee<'_>, concluded: Concluded, entry: Entry) -> Result<Ca
     } = report;
     let call = entry.id().clone();
     let is_ours = matches!(result, Err(CallError::Panic));
+    // What the component last wrote is for who called it, and may be made of what it was called with.
+    let why = result.as_ref().err().map(ToString::to_string);
     let result = match result {
         Ok(value) => match found.export {
             Some(export) => answered(export, &found.function, value),
@@ -337,7 +339,9 @@ fn conclude(found: &Callee<'_>, concluded: Concluded, entry: Entry) -> Result<Ca
             kind: kind @ FailureKind::Err,
             ..
         }) => (kind.word(), None),
-        CallResult::Failed(Failure { kind, message }) => (kind.word(), Some(message.as_str())),
+        CallResult::Failed(Failure { kind, message }) => {
+            (kind.word(), Some(why.as_deref().unwrap_or(message)))
+        }
     };
     let line = End::Call {
         outcome,

@@ -53,6 +53,14 @@ impl Grantable {
         }
     }
 
+    /// The rule about the network, if it is one.
+    pub(crate) fn network(&self) -> Option<&NetworkRule> {
+        match self.rule()? {
+            Grant::Network(rule) => Some(rule),
+            Grant::Storage(_) | Grant::Environment(_) | Grant::Secret(_) => None,
+        }
+    }
+
     pub(crate) fn granted_to(&self, policy: &Policy) -> Result<Policy, HostError> {
         match self {
             Self::Rule(grant) => policy.granting(grant).map_err(HostError::Grant),

@@ -8,7 +8,7 @@ use crate::grant::{moved, together};
 use crate::grantable::{Grantable, rule_texts};
 use crate::protect::Protection;
 use std::collections::HashSet;
-use wassette_policy::{AbsolutePath, Effect, Grant, PathPattern, Policy, StorageRule};
+use wassette_policy::{AbsolutePath, Effect, Grant, NetworkRule, PathPattern, Policy, Relation, StorageRule};
 
 /// Something to be taken back.
 pub(crate) struct Meant {
@@ -42,14 +42,31 @@ impl Meant {
 pub(crate) fn without(policy: &Policy, meant: &[Meant]) -> Result<Policy, HostError> {
     let mut left = policy.clone();
     for Meant { named, places } in meant {
+        let before = left.clone();
         if let Some(taken) = named.storage() {
             left = without_seen(left, taken)?;
         }
         for grant in places.iter().chain([named]) {
             left = grant.revoked_from(&left)?;
         }
+        if left == before
+            && let Some(closed) = named.network().and_then(|taken| without_peer(&left, taken))
+        {
+            left = closed;
+        }
     }
     Ok(left)
+}
+
+/// A policy that denies what is written in a rule, whatever it was granted for: a grant that does not say so is for https,
+/// and whoever takes back a host or a range need not know what it was granted for. `None` where nothing of it was.
+fn without_peer(policy: &Policy, taken: &NetworkRule) -> Option<Policy> {
+    if taken.effect() == Effect::Deny {
+        return None;
+    }
+    let denied = NetworkRule::new(Effect::Deny, &taken.spec()).ok()?;
+    let left = policy.revoking(&Grant::Network(denied));
+    (policy.diff(&left).relation == Relation::Narrower).then_some(left)
 }
 
 /// The rules that are gone, or those that deny instead, in one line each.

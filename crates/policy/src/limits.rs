@@ -440,11 +440,10 @@ impl LimitSettings {
     /// The limits that are set higher than in the ceiling. A rate is higher when it accepts more calls in the
     /// long run, and also when it accepts more at once.
     pub fn exceeding<'a>(&'a self, ceiling: &'a Self) -> impl Iterator<Item = LimitKey> + 'a {
-        let limits = self.0.iter().filter(|(key, own)| {
-            let most = ceiling.0.get(key);
-            most.is_some_and(|most| own.exceeds(*most))
-        });
-        limits.map(|(key, _)| *key)
+        let is_higher =
+            |key: &LimitKey, own: &Amount| ceiling.0.get(key).is_some_and(|most| own.exceeds(*most));
+        let limits = self.0.iter();
+        limits.filter_map(move |(key, own)| is_higher(key, own).then_some(*key))
     }
 
     /// What holds for a call: what is set here, else the default, and never more than the ceiling sets. Of two
