@@ -177,14 +177,12 @@ impl Config {
             }
         }
         let absolute = |path: PathBuf| around.current_dir.join(path);
-        let usual_store = around.data_dir.join("wassette").join("components");
         let component_dir = choose(
             flags.component_dir.clone(),
             around.path("WASSETTE_COMPONENT_DIR")?,
             file.component_dir,
-            usual_store.clone(),
-        )
-        .map(absolute);
+            usual_store(around),
+        );
         let agent_sources = agent_sources(around, file.agent_sources)?;
         let ceiling = choose(
             flags.ceiling.clone().map(Some),
@@ -196,7 +194,7 @@ impl Config {
             None,
             around.path("WASSETTE_SECRETS_DIR")?,
             file.secrets_dir,
-            secrets_of(&component_dir.value, &usual_store, &around.config_dir),
+            secrets_of(&absolute(component_dir.value.clone()), around),
         );
         let hardened = around.parsed("WASSETTE_HARDENED", boolean)?;
         let approve_in_client = around.parsed("WASSETTE_APPROVE_IN_CLIENT", boolean)?;
@@ -206,7 +204,7 @@ impl Config {
         let feeds = feeds.map(|list| list.split(',').map(|text| text.trim().to_owned()).collect());
         let grace = file.revocation_grace.as_deref().map(str::parse).transpose()?;
         Ok(Self {
-            component_dir,
+            component_dir: component_dir.map(absolute),
             log: choose(None, log, file.log, "warn".to_owned()),
             agent_sources,
             catalogues: choose(None, None, file.catalogues, vec!["starters".to_owned()]),
@@ -410,11 +408,15 @@ fn boolean(name: &str, text: &str) -> Result<bool, Exit> {
     }
 }
 
+fn usual_store(around: &Surroundings) -> PathBuf {
+    around.data_dir.join("wassette").join("components")
+}
+
 /// Where the secrets of a store are. Each has its own: an id means another component in another store, and what is unloaded
 /// there takes its secrets along.
-fn secrets_of(store: &Path, usual_store: &Path, config_dir: &Path) -> PathBuf {
-    let folder = config_dir.join("wassette");
-    if store == usual_store {
+fn secrets_of(store: &Path, around: &Surroundings) -> PathBuf {
+    let folder = around.config_dir.join("wassette");
+    if store == usual_store(around) {
         return folder.join("secrets");
     }
     let digest = wassette_host::Digest::of(store.as_os_str().as_encoded_bytes());

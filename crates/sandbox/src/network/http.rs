@@ -432,4 +432,30 @@ mod tests {
         let nothing = within(max, &progress, std::future::pending::<()>()).await;
         assert!(matches!(nothing, Err(HttpError::ConnectionReadTimeout)));
     }
+
+    #[test]
+    fn a_length_is_one_number() {
+        let length = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            content_length(&headers).ok()
+        };
+        assert_eq!(length(&[]), Some(None));
+        assert_eq!(length(&["0"]), Some(Some(0)));
+        assert_eq!(length(&["18446744073709551615"]), Some(Some(u64::MAX)));
+        for values in [
+            &["1", "1"][..],
+            &[""],
+            &["+1"],
+            &["-1"],
+            &["0x1"],
+            &["1, 1"],
+            &["1 "],
+            &["18446744073709551616"],
+        ] {
+            assert_eq!(length(values), None, "{values:?}");
+        }
+    }
 }

@@ -280,4 +280,17 @@ mod tests {
             prop_assert_eq!(passed(&names, &body, length), oracle(&secrets, &body));
         }
     }
+
+    #[test]
+    fn what_follows_a_body_is_blanked_out_too() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-echo", HeaderValue::from_static("<secret>"));
+        trailers.insert("x-secret", HeaderValue::from_static("1"));
+        MaskedBody::new(mask(&["secret"])).trailers(&mut trailers);
+        let left: Vec<_> = trailers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        assert_eq!(left, [("x-echo", &b"<******>"[..])]);
+    }
 }
