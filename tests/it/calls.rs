@@ -513,3 +513,42 @@ fn what_a_component_wrote_last_is_for_who_called_it_and_not_for_the_audit_file()
         "{ended}"
     );
 }
+
+#[test]
+fn a_limit_is_told_with_its_value_and_what_used_it() {
+    let home = Home::new();
+    home.load(&guest("files"));
+    let folder = home.path().canonicalize().unwrap().join("d");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.txt"), "0123456789").unwrap();
+    let policy = format!(
+        "version: \"1.0\"\npermissions:\n  storage: {{allow: [{{uri: \"fs://{}\", access: [read, write]}}]}}\n  \
+         resources: {{limits: {{file-read: 25, files: 1}}}}\n",
+        folder.display()
+    );
+    let policy = home.file("p.yaml", policy.as_bytes());
+    home.json(&["policy", "attach", "files", policy.to_str().unwrap()]);
+    let run = |steps: &str| {
+        let steps = format!("pre d {}\n{steps}", folder.display());
+        let ran = home.run(&[
+            "tool",
+            "invoke",
+            "files_run",
+            "--args",
+            &json!({ "steps": steps }).to_string(),
+        ]);
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        ran.stderr
+    };
+    let told = run("grab d a.txt\ngrab d a.txt\ngrab d a.txt");
+    let expected = format!(
+        "limit of 25 bytes read from files in one call reached, by: read `{}/a.txt`",
+        folder.display()
+    );
+    assert!(told.contains(&expected), "{told}");
+    let told = run("mkdir d one\nmkdir d two");
+    assert!(
+        told.contains("limit of 1 file made in one call reached, most often by: create `"),
+        "{told}"
+    );
+}

@@ -327,7 +327,7 @@ fn conclude(found: &Callee<'_>, concluded: Concluded, entry: Entry) -> Result<Ca
             Some(export) => answered(export, &found.function, value),
             None => returned(&found.function, value),
         },
-        Err(error) => CallResult::Failed(failed(&error, &output)),
+        Err(error) => CallResult::Failed(failed(&error, &accesses, &output)),
     };
     let (outcome, reason) = match &result {
         CallResult::Done | CallResult::Value(_) => ("ok", None),

@@ -3,6 +3,7 @@
 use crate::rich::sides;
 use serde::Deserialize;
 use serde_json::Value as Json;
+use wassette_policy::{AccessKind, Decision};
 use wassette_sandbox::{CallError, GuestOutput, Limit};
 use wassette_wit::rich::{
     Completions, Export, Failure as RichFailure, PromptOutcome, ReadOutcome, ToolOutcome,
@@ -157,7 +158,7 @@ fn error_text(error: Json) -> String {
     }
 }
 
-pub(crate) fn failed(error: &CallError, output: &GuestOutput) -> Failure {
+pub(crate) fn failed(error: &CallError, accesses: &[Decision], output: &GuestOutput) -> Failure {
     let kind = match error {
         CallError::Trap { .. } | CallError::NoSuchFunction { .. } | CallError::Panic => FailureKind::Trap,
         CallError::Limit { .. } => FailureKind::Limit,
@@ -165,11 +166,62 @@ pub(crate) fn failed(error: &CallError, output: &GuestOutput) -> Failure {
         CallError::Exit { .. } => FailureKind::Exit,
     };
     let is_busy = matches!(error, CallError::Limit { limit: Limit::Calls });
+    let told = match error {
+        CallError::Limit { limit } => format!("{error}{}", used_by(limit, accesses)),
+        CallError::Trap { .. }
+        | CallError::NoSuchFunction { .. }
+        | CallError::Panic
+        | CallError::Revoked { .. }
+        | CallError::Exit { .. } => error.to_string(),
+    };
     let message = match last_words(&output.stderr).filter(|_| !is_busy) {
-        Some(words) => format!("{error}; it last wrote: {words}"),
-        None => error.to_string(),
+        Some(words) => format!("{told}; it last wrote: {words}"),
+        None => told,
     };
     Failure { kind, message }
+}
+
+/// What a limit was used up by: the access of its kind that was made most often. Of what is no access, as memory or time,
+/// all was used by the call itself.
+fn used_by(limit: &Limit, accesses: &[Decision]) -> String {
+    let words: &[&str] = match limit {
+        Limit::FileRead { .. } => &["read "],
+        Limit::FileWrite { .. } => &["write ", "create "],
+        Limit::Files { .. } => &["create "],
+        Limit::OpenFiles { .. } => &["read ", "write ", "list ", "create "],
+        Limit::Requests { .. } | Limit::Egress { .. } | Limit::Ingress { .. } => &[],
+        Limit::Memory { .. }
+        | Limit::Table { .. }
+        | Limit::Time { .. }
+        | Limit::Cpu { .. }
+        | Limit::Stack
+        | Limit::HostCall { .. }
+        | Limit::Handles { .. }
+        | Limit::Resources { .. }
+        | Limit::Output { .. }
+        | Limit::Random { .. }
+        | Limit::Instances { .. }
+        | Limit::Calls
+        | Limit::FilesBusy => return String::new(),
+    };
+    let is_meant = |decision: &&Decision| {
+        let text = &decision.access;
+        let is_network = matches!(decision.kind, AccessKind::Http | AccessKind::Socket)
+            && !text.starts_with("dial ")
+            && !text.starts_with("open ");
+        let is_of_kind = if words.is_empty() {
+            is_network
+        } else {
+            decision.kind == AccessKind::File && words.iter().any(|word| text.starts_with(word))
+        };
+        decision.allowed && is_of_kind
+    };
+    let meant = || accesses.iter().filter(is_meant);
+    match (meant().max_by_key(|decision| decision.attempts), meant().count()) {
+        (None, _) => String::new(),
+        (Some(most), 1) => format!(", by: {}", most.access),
+        (Some(most), count) => format!(", most often by: {} (and {} more)", most.access, count - 1),
+    }
 }
 
 /// What Rust prints after each panic; the line before it is the reason.

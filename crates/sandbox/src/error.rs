@@ -128,7 +128,7 @@ impl fmt::Display for Limit {
             }
             Self::Instances { max } => write!(f, "limit of {max} core instances reached"),
             Self::Calls => f.write_str("too many calls are running; try again"),
-            Self::Requests { max } => write!(f, "limit of {max} requests in one call reached"),
+            Self::Requests { max } => write!(f, "limit of {max} request{} in one call reached", plural(*max)),
             Self::Egress { bytes_max } => {
                 write!(f, "limit of {} sent in one call reached", Bytes(*bytes_max))
             }
@@ -149,11 +149,15 @@ impl fmt::Display for Limit {
                     Bytes(*bytes_max)
                 )
             }
-            Self::Files { max } => write!(f, "limit of {max} files made in one call reached"),
+            Self::Files { max } => write!(f, "limit of {max} file{} made in one call reached", plural(*max)),
             Self::OpenFiles { max } => write!(f, "limit of {max} files open at a time reached"),
             Self::FilesBusy => f.write_str("too many files are in use by all calls; try again"),
         }
     }
+}
+
+fn plural(count: impl Into<u64>) -> &'static str {
+    if count.into() == 1 { "" } else { "s" }
 }
 
 /// Bytes in the largest binary unit that divides them.
