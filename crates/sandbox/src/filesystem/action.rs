@@ -203,6 +203,7 @@ impl Session {
             let (here, there) = (here.real()?, there.real()?);
             self.refuse_mounts_below(here)?;
             self.refuse_mounts_below(there)?;
+            self.decide_moved(here, there)?;
             let (folder, name) = self.kernel.parent(here.spot(), here.pace)?;
             let (to_folder, to_name) = self.kernel.parent(there.spot(), there.pace)?;
             let (name, to_name) = (named(name, here), named(to_name, there));
@@ -211,7 +212,7 @@ impl Session {
     }
 
     /// A grant is about a path. Whatever is moved away from that path, or put there, changes what was granted.
-    fn refuse_mounts_below(&self, target: &Target) -> Result<(), Stop> {
+    pub(super) fn refuse_mounts_below(&self, target: &Target) -> Result<(), Stop> {
         let authority = self.gate.authority();
         let host = authority
             .mounts()

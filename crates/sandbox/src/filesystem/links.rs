@@ -7,12 +7,9 @@ use super::kernel::{Pace, Stop};
 use super::resolve::{Halt, Request, Target};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
-use wassette_policy::{AbsolutePath, Access, FileOperation};
+use wassette_policy::{AbsolutePath, Access, FileOperation, Place};
 
-/// SECURITY: whoever names what was granted, as another program or the same policy when it is applied again, would follow
-/// the link to what was not granted.
-const OWN_PLACE: &str =
-    "a grant for the folder around it: no link can be in the place of what was granted itself";
+const INSIDE: &str = "a target in the same grant, by a relative path";
 
 impl Session {
     pub(super) fn link(&self, from: &Request, to: &Request) -> Result<(), Halt> {
@@ -47,24 +44,34 @@ impl Session {
     pub(super) fn symlink(&self, text: &str, request: &Request) -> Result<(), Halt> {
         self.act(request, Pace::Patient, |spotted| {
             let target = spotted.real()?;
-            if target.path == target.mount {
-                return Err(Stop::Refused(OWN_PLACE));
-            }
-            if !stays_inside(text, target.depth()) {
-                return Err(Stop::Refused("a target in the same grant, by a relative path"));
-            }
-            self.decide_aim(text, target)?;
+            // SECURITY: whoever names what was granted, as another program or the same policy when it is applied again,
+            // would follow the link to what was not granted.
+            self.refuse_mounts_below(target)?;
+            self.decide_link(text, target)?;
             let (folder, name) = self.kernel.parent(target.spot(), target.pace)?;
             self.gate.spend(|m| &m.files, 1)?;
             Ok(rustix::fs::symlinkat(text, folder, named(name, target))?)
         })
     }
 
-    /// Decides about where a new link leads, as text. The guest could not follow it to what it may not use, but others
-    /// would, and would read or write there what they think is here.
-    fn decide_aim(&self, text: &str, target: &Target) -> Result<(), Stop> {
+    /// Decides about a link that is moved: it keeps its text, and leads elsewhere then.
+    pub(super) fn decide_moved(&self, here: &Target, there: &Target) -> Result<(), Stop> {
+        if file_type(&self.look(here, false)?) != FileType::Symlink {
+            return Ok(());
+        }
+        let text = self.kernel.read_link(here.spot())?;
+        let text = String::from_utf8(text).map_err(|_not_text| Errno::ILSEQ)?;
+        self.decide_link(&text, there)
+    }
+
+    /// Decides about where a link at a place would lead, as text. The guest could not follow it to what it may not use,
+    /// but others would, and would read or write there what they think is here.
+    fn decide_link(&self, text: &str, target: &Target) -> Result<(), Stop> {
         if text.contains('\0') {
             return Err(Errno::INVAL.into());
+        }
+        if !stays_inside(text, target.depth()) {
+            return Err(Stop::Refused(INSIDE));
         }
         let mut aim = target.path.parent().unwrap_or_else(AbsolutePath::root);
         for name in text.split('/').filter(|name| !name.is_empty() && *name != ".") {
@@ -73,14 +80,22 @@ impl Session {
                 name => aim.join(name).map_err(|_too_long| Errno::NAMETOOLONG)?,
             };
         }
-        for operation in [FileOperation::Read, FileOperation::Write] {
-            let access = Access::File {
-                path: &aim,
-                operation,
-            };
-            self.gate.authorize(&access).map_err(|_denied| Errno::ACCESS)?;
+        // Not through the gate: nothing is read or written there.
+        let authority = self.gate.authority();
+        let is_inside =
+            matches!(authority.locate(&aim), Place::Inside { mount, .. } if mount.guest == target.mount);
+        if !is_inside {
+            return Err(Stop::Refused(INSIDE));
         }
-        Ok(())
+        let may = |operation| {
+            let path = &aim;
+            authority.authorize(&Access::File { path, operation }).is_ok()
+        };
+        if may(FileOperation::Read) && may(FileOperation::Write) {
+            Ok(())
+        } else {
+            Err(Stop::Refused("a target that the component may read and write"))
+        }
     }
 
     /// The text of a link, if it leads nowhere else.

@@ -790,17 +790,23 @@ async fn no_link_is_left_where_it_misleads_others() {
              mkdir s deep => ok
              symlink s ../kept deep/a => error access
              symlink s ../other deep/a => ok
-             symlink s .. deep/b => ok";
+             symlink s .. deep/b => ok
+             rename s deep/a s deep/c => ok
+             rename s deep/c s c => error access
+             symlink s hidden deep/d => ok
+             rename s deep/d s d => error access";
         let decisions = world.expect(steps).await;
         for access in [
-            "read `{at}/key.pem`",
-            "read `{at}/sub/hidden`",
-            "write `{at}/sub/kept`",
-            "write `{at}/sub/kept/x`",
+            "create `{at}/a.txt`",
+            "create `{at}/sub/a`",
+            "create `{at}/sub/deep/a`",
+            "rename `{at}/sub/deep/c`",
+            "rename `{at}/sub/deep/d`",
         ] {
             world.denied(&decisions, access);
         }
-        assert!(!world.has("sub/a") && world.has("a.txt") && world.has("sub/deep/a"));
+        assert!(!world.has("sub/c") && !world.has("sub/d"));
+        assert!(!world.has("sub/a") && world.has("a.txt") && world.has("sub/deep/c"));
     }
 }
 
