@@ -1492,11 +1492,39 @@ fn a_part_of_what_was_granted_is_taken_back_whatever_it_was_granted_for() {
     };
     assert!(allows("connect tcp 10.0.0.5:5432") && allows("DELETE http://a.example.com:8080/x"));
     let taken = home.revoke(&["network", "needy", "10.0.0.0/16"]);
-    assert_eq!(taken["rules"], json!(["network deny cidr \"10.0.0.0/16\""]));
+    let denied = "network deny cidr \"10.0.0.0/16\" ports 5432 protocols tcp";
+    assert_eq!(taken["rules"], json!([denied]));
     assert!(!allows("connect tcp 10.0.0.5:5432") && allows("connect tcp 10.1.0.5:5432"));
     home.revoke(&["network", "needy", "a.example.com:8080", "--method", "DELETE"]);
     assert!(!allows("DELETE http://a.example.com:8080/x") && allows("GET http://a.example.com:8080/x"));
-    for other in ["10.0.0.9", "192.0.2.0/24", "b.example.com", "a.example.com:9090"] {
+    // The words of a grant give it back.
+    home.grant(&[
+        "network",
+        "needy",
+        "http://a.example.com:8080",
+        "--method",
+        "DELETE",
+    ]);
+    home.grant(&[
+        "network",
+        "needy",
+        "10.0.0.0/16",
+        "--port",
+        "5432",
+        "--protocol",
+        "tcp",
+    ]);
+    assert!(allows("DELETE http://a.example.com:8080/x") && allows("connect tcp 10.0.0.5:5432"));
+    home.revoke(&["network", "needy", "10.0.0.0/16"]);
+    // A host that may have an address in a range is not what was named.
+    for other in [
+        "10.0.0.9",
+        "192.0.2.0/24",
+        "93.184.0.0/16",
+        "128.0.0.0/2",
+        "b.example.com",
+        "a.example.com:9090",
+    ] {
         let nothing = home.revoke(&["network", "needy", other]);
         assert_eq!(nothing["status"], "there was nothing to take back", "{other}");
     }

@@ -247,10 +247,14 @@ impl Host {
             Err(error) => Err(error),
         };
         let reason = outcome.as_ref().err().map(HostError::audit_text);
-        entry
-            .end(&ended(&outcome, reason.as_deref()))
-            .map_err(HostError::unwritten)?;
-        outcome
+        match (entry.end(&ended(&outcome, reason.as_deref())), outcome) {
+            (Err(source), Ok(_)) => Err(HostError::unwritten(source)),
+            (Err(source), Err(error)) => {
+                tracing::error!(error = %source, "the audit file cannot be written: a command that failed has no end in it");
+                Err(error)
+            }
+            (Ok(()), outcome) => outcome,
+        }
     }
 
     async fn perform(

@@ -773,9 +773,11 @@ impl HostError {
             Self::Audit { .. } => {
                 "the call cannot be recorded, so it was not made; ask the operator".to_owned()
             }
-            Self::Unwritten { .. } => "the call was made, but its end cannot be recorded, so its result is withheld; do not make it \
+            Self::Unwritten { .. } => {
+                "it was done, but its end cannot be recorded, so what came of it is withheld; do not do it \
                  again, ask the operator"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::UnknownTool { .. }
             | Self::UnknownPrompt { .. }
             | Self::UnknownResource { .. }

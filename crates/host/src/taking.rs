@@ -8,7 +8,7 @@ use crate::grant::{moved, together};
 use crate::grantable::{Grantable, rule_texts};
 use crate::protect::Protection;
 use std::collections::HashSet;
-use wassette_policy::{AbsolutePath, Effect, Grant, NetworkRule, PathPattern, Policy, Relation, StorageRule};
+use wassette_policy::{AbsolutePath, Effect, Grant, NetworkRule, PathPattern, Policy, StorageRule};
 
 /// Something to be taken back.
 pub(crate) struct Meant {
@@ -50,23 +50,30 @@ pub(crate) fn without(policy: &Policy, meant: &[Meant]) -> Result<Policy, HostEr
             left = grant.revoked_from(&left)?;
         }
         if left == before
-            && let Some(closed) = named.network().and_then(|taken| without_peer(&left, taken))
+            && let Some(taken) = named.network()
+            && taken.effect() == Effect::Allow
         {
-            left = closed;
+            left = without_peer(&left, taken);
         }
     }
     Ok(left)
 }
 
-/// A policy that denies what is written in a rule, whatever it was granted for: a grant that does not say so is for https,
-/// and whoever takes back a host or a range need not know what it was granted for. `None` where nothing of it was.
-fn without_peer(policy: &Policy, taken: &NetworkRule) -> Option<Policy> {
-    if taken.effect() == Effect::Deny {
-        return None;
-    }
-    let denied = NetworkRule::new(Effect::Deny, &taken.spec()).ok()?;
-    let left = policy.revoking(&Grant::Network(denied));
-    (policy.diff(&left).relation == Relation::Narrower).then_some(left)
+/// What is left without a host or a range for whatever it was granted for: a grant that does not say so is for https, and
+/// whoever takes something back need not know what it was granted for. In the words of a grant, so that a grant in the
+/// same words gives it back.
+fn without_peer(policy: &Policy, taken: &NetworkRule) -> Policy {
+    let named = policy
+        .network(Effect::Allow)
+        .filter(|rule| rule.names_peer_of(taken));
+    let meant = named.filter_map(|rule| {
+        let (mut spec, granted) = (taken.spec(), rule.spec());
+        spec.schemes = spec.schemes.or(granted.schemes);
+        spec.ports = spec.ports.or(granted.ports);
+        spec.protocols = spec.protocols.or(granted.protocols);
+        NetworkRule::new(Effect::Allow, &spec).ok()
+    });
+    meant.fold(policy.clone(), |left, rule| left.revoking(&Grant::Network(rule)))
 }
 
 /// The rules that are gone, or those that deny instead, in one line each.

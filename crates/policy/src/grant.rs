@@ -8,7 +8,7 @@
 use crate::access::Protocol;
 use crate::address;
 use crate::error::{Field, RuleError};
-use crate::host::{HostPattern, no_host};
+use crate::host::{Host, HostPattern, no_host};
 use crate::path::AbsolutePath;
 use crate::pattern::{PathPattern, RuleText, Shown};
 use crate::text::Quoted;
@@ -546,6 +546,19 @@ impl NetworkRule {
         match (&self.peer, &other.peer) {
             (Peer::Host(one), Peer::Host(two)) => one.meets(two),
             (Peer::Range(_), _) | (_, Peer::Range(_)) => true,
+        }
+    }
+
+    /// Whether both name one host, or one address. A host that has an address in a range is not named by it.
+    #[must_use]
+    pub fn names_peer_of(&self, other: &Self) -> bool {
+        let holds = |range: &IpNet, host: &HostPattern| matches!(host, HostPattern::Exact(Host::Address(ip)) if range.contains(ip));
+        match (&self.peer, &other.peer) {
+            (Peer::Host(one), Peer::Host(two)) => one.meets(two),
+            (Peer::Range(range), Peer::Host(host)) | (Peer::Host(host), Peer::Range(range)) => {
+                holds(range, host)
+            }
+            (Peer::Range(one), Peer::Range(two)) => one.contains(two) || two.contains(one),
         }
     }
 

@@ -463,3 +463,23 @@ fn a_denial_of_one_access_is_lifted_by_a_grant_of_it() {
         &["fs allow read,write /a", "fs allow read /a/b"],
     );
 }
+
+#[test]
+fn a_peer_is_named_by_itself_or_by_a_range_that_holds_it() {
+    let rule = |peer: &str| network("allow", &[peer]);
+    for (one, two, expected) in [
+        ("host=a.example.com", "host=a.example.com", true),
+        ("host=*.example.com", "host=a.example.com", true),
+        ("host=a.example.com", "host=b.example.com", false),
+        ("cidr=10.0.0.0/8", "cidr=10.1.0.0/16", true),
+        ("cidr=10.0.0.0/8", "cidr=11.0.0.0/8", false),
+        ("cidr=10.0.0.0/8", "host=10.0.0.5", true),
+        ("cidr=10.0.0.0/8", "host=11.0.0.5", false),
+        ("cidr=10.0.0.0/8", "host=a.example.com", false),
+        ("cidr=10.0.0.0/8", "host=*.example.com", false),
+    ] {
+        let (one, two) = (rule(one), rule(two));
+        assert_eq!(one.names_peer_of(&two), expected, "{one:?} {two:?}");
+        assert_eq!(two.names_peer_of(&one), expected, "{two:?} {one:?}");
+    }
+}
