@@ -408,6 +408,17 @@ fn boolean(name: &str, text: &str) -> Result<bool, Exit> {
     }
 }
 
+/// A path without links, `.` and `..`, as far as there is something; what is not there yet is taken as it is written.
+fn spelled_once(path: &Path) -> PathBuf {
+    for there in path.ancestors() {
+        if let Ok(real) = there.canonicalize() {
+            let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
+            return real.components().chain(rest.components()).collect();
+        }
+    }
+    path.to_owned()
+}
+
 fn usual_store(around: &Surroundings) -> PathBuf {
     around.data_dir.join("wassette").join("components")
 }
@@ -416,7 +427,8 @@ fn usual_store(around: &Surroundings) -> PathBuf {
 /// there takes its secrets along.
 fn secrets_of(store: &Path, around: &Surroundings) -> PathBuf {
     let folder = around.config_dir.join("wassette");
-    if store == usual_store(around) {
+    let store = spelled_once(store);
+    if store == spelled_once(&usual_store(around)) {
         return folder.join("secrets");
     }
     let digest = wassette_host::Digest::of(store.as_os_str().as_encoded_bytes());
@@ -528,6 +540,26 @@ mod tests {
             "{other:?}"
         );
         assert_eq!(of(Some("x"), &[("WASSETTE_SECRETS_DIR", "/s")]), Path::new("/s"));
+
+        // However the store is written.
+        let folder = tempfile::tempdir().expect("a folder");
+        let real = folder.path().join("real");
+        std::fs::create_dir_all(real.join("store")).expect("a store");
+        std::os::unix::fs::symlink(&real, folder.path().join("link")).expect("a link");
+        let written = |below: &str| {
+            let path = folder.path().join(below).display().to_string();
+            of(None, &[("WASSETTE_COMPONENT_DIR", &path)])
+        };
+        for other in [
+            "real/store/",
+            "real/./store",
+            "link/store",
+            "real/../link/store",
+            "link/../real/store/.",
+        ] {
+            assert_eq!(written(other), written("real/store"), "{other}");
+        }
+        assert_eq!(written("link/not/yet"), written("real/not/yet"));
     }
 
     #[test]

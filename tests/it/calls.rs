@@ -493,7 +493,7 @@ fn a_call_whose_end_cannot_be_written_down_says_that_it_was_made() {
     std::fs::create_dir(&audit).unwrap();
     let made = client.answer(id).to_string();
     assert!(
-        made.contains("the call was made") && made.contains("do not make it again"),
+        made.contains("it was done") && made.contains("do not do it again"),
         "{made}"
     );
     let refused = client.call("add_add", json!({ "a": 1, "b": 2 })).to_string();

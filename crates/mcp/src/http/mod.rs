@@ -244,9 +244,9 @@ impl HttpServer {
             }
             // A call of a session runs on when its client is gone, and nobody can come back for it now.
             self.endpoint.shared.overdue.cancel();
-            self.endpoint.shared.calls_ended().await;
-            // Ends sessions and their streams.
+            // Ends sessions and their streams, while calls let go of their guests.
             self.closed.cancel();
+            self.endpoint.shared.calls_ended().await;
         };
         let (served, admin_served, inner_served, (), ()) =
             tokio::join!(served, admin_served, inner_served, telling, drained);

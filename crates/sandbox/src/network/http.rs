@@ -40,6 +40,9 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a request waits for the connection of one before it to be closed.
 const PLACE_TIME_MAX: Duration = Duration::from_millis(100);
 
+/// Shortest secret that is masked in answers to requests that did not carry it.
+const MASKED_BYTES_MIN: usize = 4;
+
 /// What is read at once, and so the longest head of an answer.
 const READ_BYTES: usize = 64 << 10;
 
@@ -249,10 +252,14 @@ fn put_secrets(gate: &Gate, target: &HttpTarget, headers: &mut HeaderMap) -> Res
             return Err(HttpError::HttpRequestDenied);
         }
     }
-    // All that the component has: what one request brought may come back in the answer to another.
-    let surroundings = gate.control().surroundings();
-    surroundings.secrets.values().for_each(|value| mask.add(value));
+    // All that the component has: what one request brought may come back in the answer to another. A value of a few
+    // letters is in every text, and is looked for only where it was sent.
     mask.is_strict = !put.is_empty();
+    for value in gate.control().surroundings().secrets.values() {
+        if mask.is_strict || value.expose_secret().len() >= MASKED_BYTES_MIN {
+            mask.add(value);
+        }
+    }
     if mask.is_strict {
         // A compressed answer could not be looked through.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
