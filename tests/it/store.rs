@@ -155,6 +155,33 @@ fn what_cannot_be_written_down_is_not_done() {
 }
 
 #[test]
+fn a_command_that_failed_is_not_said_to_be_done() {
+    let home = Home::new();
+    home.load(&home.wat("add"));
+    let audit = home.store().join("audit.jsonl");
+    // A server that never answers, until the audit file is gone.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/a.wasm", server.local_addr().unwrap());
+    let ran = std::thread::scope(|scope| {
+        let ran = scope.spawn(|| home.run(&["component", "load", &url]));
+        let (peer, _) = server.accept().unwrap();
+        std::fs::remove_file(&audit).unwrap();
+        std::fs::create_dir(&audit).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop((peer, server));
+        ran.join().unwrap()
+    });
+    std::fs::remove_dir(&audit).unwrap();
+    assert_ne!(ran.code, 0);
+    let told = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect::<String>();
+    assert!(told.contains("cannot fetch the component"), "{}", ran.stderr);
+}
+
+#[test]
 fn the_audit_file_has_a_begin_and_an_end_of_everything() {
     let home = Home::new();
     let loaded = home.load(&home.wat("add"));

@@ -11,7 +11,6 @@ use crate::feed::FeedError;
 use crate::protect::ProtectError;
 use crate::state::Unavailable;
 use crate::version::Difference;
-use std::error::Error as _;
 use std::io;
 use wassette_fetch::{FetchError, NetworkConfigError, NetworkError, NetworkErrorKind};
 use wassette_policy::{DOCUMENT_BYTES_MAX, Excess, GrantError, PolicyPart, RuleError};
@@ -32,10 +31,14 @@ const MEND: &str =
     "mend what the reason names: load the component again, attach another policy, or mend the ceiling";
 
 /// Bytes of a whole error that an agent and the audit file get. It may repeat names from a component.
-const AGENT_TEXT_BYTES_MAX: usize = 2_000;
+const TEXT_BYTES_MAX: usize = 2_000;
 
-/// Longest reason in the audit file.
-const AUDIT_TEXT_BYTES_MAX: usize = 2_000;
+/// An error and its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
 
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -703,7 +706,7 @@ impl HostError {
     /// What a model is told: enough to act on, no path of this machine, and nothing that it does not see.
     #[must_use]
     pub fn agent_text(&self) -> String {
-        sanitize(&self.told(), AGENT_TEXT_BYTES_MAX)
+        sanitize(&self.told(), TEXT_BYTES_MAX)
     }
 
     /// Nothing is done, since the audit file cannot be written; said where the operator looks, too.
@@ -720,13 +723,7 @@ impl HostError {
 
     /// What the audit file says: all that the operator would be told.
     pub(crate) fn audit_text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        sanitize(&text, AUDIT_TEXT_BYTES_MAX)
+        sanitize(&with_causes(self), TEXT_BYTES_MAX)
     }
 
     #[expect(clippy::too_many_lines, reason = "one line for each error")]

@@ -7,7 +7,7 @@
 
 use crate::Host;
 use crate::command::Actor;
-use crate::error::HostError;
+use crate::error::{HostError, with_causes};
 use crate::load::reach;
 use crate::revocation::Subject;
 use crate::trust::requires_signature;
@@ -189,13 +189,6 @@ impl Host {
         let kept = store.put_feed(&feed, &revoked, expected).await;
         kept.map(drop).map_err(failed)
     }
-}
-
-/// An error and its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<_> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 /// Whether what feeds say is still good.

@@ -3,7 +3,7 @@
 use crate::rich::sides;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use wassette_policy::{AccessKind, Decision};
+use wassette_policy::{AccessText, Decision, FileOperation};
 use wassette_sandbox::{CallError, GuestOutput, Limit};
 use wassette_wit::rich::{
     Completions, Export, Failure as RichFailure, PromptOutcome, ReadOutcome, ToolOutcome,
@@ -184,12 +184,38 @@ pub(crate) fn failed(error: &CallError, accesses: &[Decision], output: &GuestOut
 /// What a limit was used up by: the access of its kind that was made most often. Of what is no access, as memory or time,
 /// all was used by the call itself.
 fn used_by(limit: &Limit, accesses: &[Decision]) -> String {
-    let words: &[&str] = match limit {
-        Limit::FileRead { .. } => &["read "],
-        Limit::FileWrite { .. } => &["write ", "create "],
-        Limit::Files { .. } => &["create "],
-        Limit::OpenFiles { .. } => &["read ", "write ", "list ", "create "],
-        Limit::Requests { .. } | Limit::Egress { .. } | Limit::Ingress { .. } => &[],
+    let is_meant = |decision: &&Decision| {
+        // It is shown as it is typed, but for the marks around its path.
+        let access = AccessText::parse(&decision.access.replace('`', ""));
+        decision.allowed && access.is_ok_and(|access| uses(limit, &access))
+    };
+    let meant = || accesses.iter().filter(is_meant);
+    match (meant().max_by_key(|decision| decision.attempts), meant().count()) {
+        (None, _) => String::new(),
+        (Some(most), 1) => format!(", by: {}", most.access),
+        (Some(most), count) => format!(", most often by: {} (and {} more)", most.access, count - 1),
+    }
+}
+
+fn uses(limit: &Limit, access: &AccessText) -> bool {
+    let operation = match access {
+        AccessText::File { operation, .. } => Some(*operation),
+        AccessText::Http(_) | AccessText::SocketAddress { .. } => None,
+        // What only prepares one of them.
+        AccessText::Dial { .. }
+        | AccessText::Lookup(_)
+        | AccessText::Socket(_)
+        | AccessText::Variable(_)
+        | AccessText::Secret { .. } => return false,
+    };
+    let is_file = |operations: &[FileOperation]| operation.is_some_and(|own| operations.contains(&own));
+    match limit {
+        Limit::FileRead { .. } => is_file(&[FileOperation::Read]),
+        Limit::FileWrite { .. } => is_file(&[FileOperation::Write, FileOperation::Create]),
+        Limit::Files { .. } => is_file(&[FileOperation::Create]),
+        Limit::OpenFiles { .. } => operation.is_some(),
+        Limit::Requests { .. } => matches!(access, AccessText::Http(_)),
+        Limit::Egress { .. } | Limit::Ingress { .. } => operation.is_none(),
         Limit::Memory { .. }
         | Limit::Table { .. }
         | Limit::Time { .. }
@@ -202,25 +228,7 @@ fn used_by(limit: &Limit, accesses: &[Decision]) -> String {
         | Limit::Random { .. }
         | Limit::Instances { .. }
         | Limit::Calls
-        | Limit::FilesBusy => return String::new(),
-    };
-    let is_meant = |decision: &&Decision| {
-        let text = &decision.access;
-        let is_network = matches!(decision.kind, AccessKind::Http | AccessKind::Socket)
-            && !text.starts_with("dial ")
-            && !text.starts_with("open ");
-        let is_of_kind = if words.is_empty() {
-            is_network
-        } else {
-            decision.kind == AccessKind::File && words.iter().any(|word| text.starts_with(word))
-        };
-        decision.allowed && is_of_kind
-    };
-    let meant = || accesses.iter().filter(is_meant);
-    match (meant().max_by_key(|decision| decision.attempts), meant().count()) {
-        (None, _) => String::new(),
-        (Some(most), 1) => format!(", by: {}", most.access),
-        (Some(most), count) => format!(", most often by: {} (and {} more)", most.access, count - 1),
+        | Limit::FilesBusy => false,
     }
 }
 
@@ -239,6 +247,7 @@ fn last_words(stderr: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wassette_policy::AccessKind;
 
     #[test]
     fn last_words_are_the_last_line_that_says_something() {
@@ -247,5 +256,54 @@ mod tests {
         let panic = "thread '<unnamed>' panicked at src/lib.rs:1:1:\nno such zone\nnote: run with `RUST_BACKTRACE=1` to\n";
         assert_eq!(last_words(panic), Some("no such zone".to_owned()));
         assert_eq!(last_words("\u{1b}[31mred"), Some("[31mred".to_owned()));
+    }
+
+    #[test]
+    fn a_limit_is_used_up_by_accesses_of_its_kind() {
+        let accesses: Vec<Decision> = [
+            ("read `/a`", 2),
+            ("write `/b`", 3),
+            ("create `/c`", 1),
+            ("inspect `/d`", 90),
+            ("GET `http://h.example/x`", 5),
+            ("dial 10.0.0.5 for `http://h.example`", 90),
+            ("open a tcp socket", 90),
+            ("connect tcp 10.0.0.5:5432", 7),
+        ]
+        .into_iter()
+        .map(|(access, attempts)| Decision {
+            kind: AccessKind::File,
+            access: access.to_owned(),
+            allowed: true,
+            lacks: String::new(),
+            rule: String::new(),
+            attempts,
+        })
+        .collect();
+        let (max, bytes_max) = (1, 1);
+        for (limit, expected) in [
+            (Limit::FileRead { bytes_max }, ", by: read `/a`"),
+            (
+                Limit::FileWrite { bytes_max },
+                ", most often by: write `/b` (and 1 more)",
+            ),
+            (Limit::Files { max }, ", by: create `/c`"),
+            (Limit::Requests { max }, ", by: GET `http://h.example/x`"),
+            (
+                Limit::Egress { bytes_max },
+                ", most often by: connect tcp 10.0.0.5:5432 (and 1 more)",
+            ),
+            (Limit::Memory { bytes_max }, ""),
+        ] {
+            assert_eq!(used_by(&limit, &accesses), expected, "{limit}");
+        }
+        let denied: Vec<_> = accesses
+            .into_iter()
+            .map(|decision| Decision {
+                allowed: false,
+                ..decision
+            })
+            .collect();
+        assert_eq!(used_by(&Limit::FileRead { bytes_max }, &denied), "");
     }
 }

@@ -89,8 +89,7 @@ impl Authority {
             Place::Above | Place::Outside => None,
         };
         let is_kept = |mount: &&Mount| match operation {
-            FileOperation::Remove => mount.guest == *path,
-            FileOperation::Rename => {
+            FileOperation::Remove | FileOperation::Rename => {
                 let is_below = |machine: &AbsolutePath| mount.host.below(machine).is_some();
                 mount.guest.below(path).is_some() || machine.as_ref().is_some_and(is_below)
             }

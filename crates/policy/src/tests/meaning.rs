@@ -907,7 +907,12 @@ fn a_path_is_explained_with_its_place() {
     );
     // What was granted itself is neither removed nor moved, nor what has such a place below it.
     let granted = ["fs allow write /srv/data", "fs allow write /srv/data/in/it"];
-    for text in ["remove /srv/data", "rename /srv/data", "rename /srv/data/in"] {
+    for text in [
+        "remove /srv/data",
+        "rename /srv/data",
+        "rename /srv/data/in",
+        "remove /srv/data/in",
+    ] {
         let text = explained(&granted, text);
         assert!(
             text.starts_with("denied: ") && text.contains("is itself what was granted"),
@@ -919,10 +924,11 @@ fn a_path_is_explained_with_its_place() {
         "fs allow write /srv/data guest=/data",
         "fs allow write /srv/data/in",
     ];
-    assert!(explained(&seen, "rename /data/in").contains("`/srv/data/in` is itself what was granted"));
-    assert!(explained(&seen, "remove /data/in").starts_with("allowed: "));
+    for text in ["rename /data/in", "remove /data/in"] {
+        assert!(explained(&seen, text).contains("`/srv/data/in` is itself what was granted"));
+    }
     for text in [
-        "remove /srv/data/in",
+        "remove /srv/data/inside",
         "rename /srv/data/a",
         "write /srv/data",
         "rename /srv/data/inside",

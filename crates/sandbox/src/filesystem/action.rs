@@ -12,7 +12,7 @@ use crate::gate::{Gate, OverLimit};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, fstat, ftruncate};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
-use wassette_policy::{AbsolutePath, FileOperation, Permit};
+use wassette_policy::{AbsolutePath, Authority, FileOperation, Permit};
 
 /// Attempts to open what is exchanged all the time by somebody else.
 const EXCHANGES_MAX: usize = 8;
@@ -193,6 +193,7 @@ impl Session {
     pub(super) fn remove(&self, request: &Request, flags: AtFlags) -> Result<(), Halt> {
         self.act(request, Pace::Patient, |spotted| {
             let target = spotted.real()?;
+            self.refuse_mounts_below(target)?;
             let (folder, name) = self.kernel.parent(target.spot(), target.pace)?;
             Ok(rustix::fs::unlinkat(folder, named(name, target), flags)?)
         })
@@ -214,12 +215,7 @@ impl Session {
     /// A grant is about a path. Whatever is moved away from that path, or put there, changes what was granted.
     pub(super) fn refuse_mounts_below(&self, target: &Target) -> Result<(), Stop> {
         let authority = self.gate.authority();
-        let host = authority
-            .mounts()
-            .iter()
-            .find(|mount| mount.guest == target.mount);
-        let below = target.path.below(&target.mount).unwrap_or_default();
-        let host = host.and_then(|mount| mount.host.join(below).ok());
+        let host = host_below(&authority, &target.mount, &target.path);
         let is_at_or_below = |mount: &wassette_policy::Mount| {
             let by_host = host.as_ref().is_some_and(|host| mount.host.below(host).is_some());
             by_host || mount.guest.below(&target.path).is_some()
@@ -231,6 +227,16 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// What a guest's path is on this machine, seen from one grant.
+pub(super) fn host_below(
+    authority: &Authority,
+    mount: &AbsolutePath,
+    path: &AbsolutePath,
+) -> Option<AbsolutePath> {
+    let mount = authority.mounts().iter().find(|known| known.guest == *mount)?;
+    mount.host.join(path.below(&mount.guest)?).ok()
 }
 
 fn opened_file(target: &Target, fd: OwnedFd, place: Place) -> Opened {

@@ -1,7 +1,7 @@
 //! Links that a guest makes, and what it is told of those that are there.
 
 use super::Session;
-use super::action::named;
+use super::action::{host_below, named};
 use super::convert::file_type;
 use super::kernel::{Pace, Stop};
 use super::resolve::{Halt, Request, Target};
@@ -82,9 +82,12 @@ impl Session {
         }
         // Not through the gate: nothing is read or written there.
         let authority = self.gate.authority();
-        let is_inside =
-            matches!(authority.locate(&aim), Place::Inside { mount, .. } if mount.guest == target.mount);
-        if !is_inside {
+        // Where the guest sees another grant, others find what is there on this machine.
+        let seen = match authority.locate(&aim) {
+            Place::Inside { mount, below } => mount.host.join(&below).ok(),
+            Place::Above | Place::Outside => None,
+        };
+        if seen.is_none() || seen != host_below(&authority, &target.mount, &aim) {
             return Err(Stop::Refused(INSIDE));
         }
         let may = |operation| {

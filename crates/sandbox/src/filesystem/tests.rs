@@ -541,12 +541,13 @@ async fn a_grant_of_one_file_is_of_that_file() {
              open o c other rwc => error access
              mkdir c sub => error access
              rename c settings c other => error access
-             unlink c new => ok"
+             unlink c new => error access"
         );
         let decisions = world.expect(&steps).await;
         world.denied(&decisions, "read `{at}/conf/other`");
+        world.denied(&decisions, "remove `{at}/conf/new`");
         assert_eq!(world.text("conf/settings"), "changed");
-        assert!(!world.has("conf/new"));
+        assert!(world.has("conf/new"));
     }
 }
 
@@ -762,7 +763,7 @@ async fn no_link_is_left_where_it_misleads_others() {
         let below = world.at.trim_start_matches('/').to_owned();
         let steps = format!(
             "pre d / => ok
-             unlink d {below}/state.txt => ok
+             unlink d {below}/state.txt => error access
              symlink d secret.txt {below}/state.txt => error access
              symlink d sub/x {below}/state.txt => error access
              symlink d . {below}/state.txt => error access
@@ -770,7 +771,11 @@ async fn no_link_is_left_where_it_misleads_others() {
              open f d {below}/state.txt rwc => ok"
         );
         let decisions = world.expect(&steps).await;
+        world.denied(&decisions, "remove `{at}/state.txt`");
         world.denied(&decisions, "create `{at}/state.txt`");
+        // Nor when somebody else has removed it.
+        fs::remove_file(world.path("state.txt")).expect("the file");
+        world.expect(&steps).await;
         assert!(world.path("state.txt").symlink_metadata().expect("it").is_file());
 
         let world = world.granted(
@@ -807,6 +812,45 @@ async fn no_link_is_left_where_it_misleads_others() {
         }
         assert!(!world.has("sub/c") && !world.has("sub/d"));
         assert!(!world.has("sub/a") && world.has("a.txt") && world.has("sub/deep/c"));
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_about_this_machine_where_the_guest_sees_it_otherwise() {
+    for world in World::each() {
+        world.dir("data/out").dir("other").dir("p").dir("sub/deep");
+        let world = world.granted(
+            r#"allow {uri: "fs://{at}/data", access: [read, write]}
+               allow {uri: "fs://{at}/other", access: [read, write], guest: "{at}/data/out"}
+               allow {uri: "fs://{at}/p", access: [read, write], guest: "/w"}
+               allow {uri: "fs://{at}/p/state.txt", access: [read, write]}
+               allow {uri: "fs://{at}/sub", access: [read, write]}
+               allow {uri: "fs://{at}/sub/deep", access: [read, write]}"#,
+        );
+        let steps = "pre d {at}/data => ok
+             symlink d out/x a => error access
+             symlink d out a => error access
+             pre w /w => ok
+             symlink w other state.txt => error access
+             open f w state.txt wc => ok
+             unlink w state.txt => error access
+             symlink w state.txt a => ok
+             pre s {at}/sub => ok
+             symlink s deep/x a => ok
+             rmdir s deep => error access";
+        let decisions = world.expect(steps).await;
+        world.denied(&decisions, "create `{at}/data/a`");
+        world.denied(&decisions, "create `/w/state.txt`");
+        world.denied(&decisions, "remove `/w/state.txt`");
+        world.denied(&decisions, "remove `{at}/sub/deep`");
+        assert!(
+            !world.has("data/a")
+                && world
+                    .path("p/state.txt")
+                    .symlink_metadata()
+                    .expect("it")
+                    .is_file()
+        );
     }
 }
 

@@ -110,6 +110,17 @@ async fn a_secret_that_another_answer_repeats_is_blanked_out_too() {
     assert_eq!(value["ok"]["headers"][0], json!(["x-last", BLANK]));
     assert!(!later.requests()[0].contains("accept-encoding"));
     tells_nothing(&report);
+    // A few letters are in every text.
+    let few = Server::start(answer("few")).await;
+    guest.policy = guest
+        .policy
+        .replacen(&later.address.to_string(), &few.address.to_string(), 1);
+    guest
+        .surroundings
+        .secrets
+        .insert("token".to_owned(), "few".into());
+    let (_, outcome) = guest.get(&format!("http://{}/", few.address)).await;
+    assert_eq!(outcome, Ok((200, "few".to_owned())));
 }
 
 #[tokio::test]
