@@ -242,9 +242,9 @@ impl HttpServer {
                 self.endpoint.shared.overdue.cancel();
                 accounts.drained(TELL_TIME).await;
             }
-            // A call of a session runs on when its client is gone, and nobody can come back for it now.
+            // Ends tasks, and sessions with their streams and the calls whose client is gone: nobody can come back for
+            // them now. They let go of their guests meanwhile.
             self.endpoint.shared.overdue.cancel();
-            // Ends sessions and their streams, while calls let go of their guests.
             self.closed.cancel();
             self.endpoint.shared.calls_ended().await;
         };
